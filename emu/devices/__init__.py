@@ -1,0 +1,1 @@
+"""Devices of the boards, one file each. No device knows the CPU."""

@@ -1,0 +1,1 @@
+"""The board: memory, buses, clock, boards, and the machine that ties them to an engine."""
