@@ -1,0 +1,324 @@
+/* The virtual file system: the objects every file system and every file system call share.
+ *
+ * Four objects, as in every Unix:
+ *   inode   one file, whatever its names
+ *   dentry  one name in one directory, cached; a tree that mirrors the directories seen so far
+ *   mount   one file system attached at one place; (mount, dentry) is a `struct path`
+ *   file    one open file: an inode, a position and flags; shared by fork and dup
+ *
+ * Locking: the kernel is never preempted inside itself, so only what spans a sleep needs a lock.
+ * inode->lock is held while a directory or a file's length and block map are changed; never while
+ * user memory is touched from within a read, because a page fault may have to read the same file.
+ *
+ * Functions return 0 or a count, or -errno; those that return a pointer return ERR_PTR(-errno).
+ */
+#pragma once
+#include "types.h"
+#include "sync.h"
+
+#define NAME_MAX 255
+#define PATH_MAX 4096            /* with the terminating zero */
+#define SYMLINK_DEPTH_MAX 40     /* symlinks followed in one walk before ELOOP */
+#define FILES_MAX 1024           /* descriptors a process may hold */
+
+struct task;
+struct inode;
+struct file;
+struct dentry;
+struct path;
+struct dir_fill;
+struct superblock;
+struct poll_table;
+
+/* ---- Linux's values -------------------------------------------------------------------------- */
+
+#define S_IFMT   0170000
+#define S_IFSOCK 0140000
+#define S_IFLNK  0120000
+#define S_IFREG  0100000
+#define S_IFBLK  0060000
+#define S_IFDIR  0040000
+#define S_IFCHR  0020000
+#define S_IFIFO  0010000
+#define S_ISUID  0004000
+#define S_ISGID  0002000
+#define S_ISVTX  0001000
+#define S_ISREG(m) (((m) & S_IFMT) == S_IFREG)
+#define S_ISDIR(m) (((m) & S_IFMT) == S_IFDIR)
+#define S_ISLNK(m) (((m) & S_IFMT) == S_IFLNK)
+#define S_ISCHR(m) (((m) & S_IFMT) == S_IFCHR)
+#define S_ISBLK(m) (((m) & S_IFMT) == S_IFBLK)
+#define S_ISFIFO(m) (((m) & S_IFMT) == S_IFIFO)
+
+#define O_ACCMODE   000000003
+#define O_RDONLY    000000000
+#define O_WRONLY    000000001
+#define O_RDWR      000000002
+#define O_CREAT     000000100
+#define O_EXCL      000000200
+#define O_NOCTTY    000000400
+#define O_TRUNC     000001000
+#define O_APPEND    000002000
+#define O_NONBLOCK  000004000
+#define O_DSYNC     000010000
+#define O_DIRECT    000040000
+#define O_LARGEFILE 000100000
+#define O_DIRECTORY 000200000
+#define O_NOFOLLOW  000400000
+#define O_NOATIME   001000000
+#define O_CLOEXEC   002000000
+#define O_SYNC      004010000
+#define O_PATH      010000000
+
+#define AT_FDCWD            (-100)
+#define AT_SYMLINK_NOFOLLOW 0x100
+#define AT_EACCESS          0x200
+#define AT_REMOVEDIR        0x200
+#define AT_SYMLINK_FOLLOW   0x400
+#define AT_NO_AUTOMOUNT     0x800
+#define AT_EMPTY_PATH       0x1000
+
+#define MAY_EXEC  1
+#define MAY_WRITE 2
+#define MAY_READ  4
+
+#define POLLIN     0x001
+#define POLLPRI    0x002
+#define POLLOUT    0x004
+#define POLLERR    0x008
+#define POLLHUP    0x010
+#define POLLNVAL   0x020
+#define POLLRDNORM 0x040
+#define POLLWRNORM 0x100
+
+#define MS_RDONLY 1
+#define MS_NOSUID 2
+#define MS_NODEV  4
+#define MS_NOEXEC 8
+#define MS_REMOUNT 32
+
+#define MKDEV(major, minor) (((u32)(major) << 8) | (u32)(minor))
+#define MAJOR(dev) ((u32)(dev) >> 8)
+#define MINOR(dev) ((u32)(dev) & 0xff)
+
+struct ktime_spec { s64 sec; s64 nsec; };      /* struct timespec of the ABI */
+
+struct kstat {                                  /* struct stat of the x86-64 ABI, 144 bytes */
+    u64 st_dev, st_ino, st_nlink;
+    u32 st_mode, st_uid, st_gid, pad0;
+    u64 st_rdev;
+    s64 st_size, st_blksize, st_blocks;         /* st_blocks in units of 512 bytes */
+    struct ktime_spec st_atime_, st_mtime_, st_ctime_;
+    s64 unused[3];
+};
+
+struct kstatfs {                                /* struct statfs of the x86-64 ABI, 120 bytes */
+    s64 f_type, f_bsize;
+    u64 f_blocks, f_bfree, f_bavail, f_files, f_ffree;
+    s32 f_fsid[2];
+    s64 f_namelen, f_frsize, f_flags, f_spare[4];
+};
+
+/* ---- bytes in and out: user or kernel memory -------------------------------------------------- */
+
+/* Where a read puts its bytes or a write takes them from. `user` memory may fault and sleep. */
+struct io {
+    char *base;
+    size_t left;
+    bool user;
+};
+/* Copy n <= left bytes and advance. 0, or -EFAULT with nothing advanced. */
+int io_put(struct io *io, const void *from, size_t n);
+int io_get(struct io *io, void *to, size_t n);
+int io_zero(struct io *io, size_t n);
+
+/* ---- inodes ----------------------------------------------------------------------------------- */
+
+struct inode_ops {
+    /* dir->lock is held by the caller for all of these but readlink and get_link. Names are not
+     * terminated. Modes have been masked by umask and carry the file type. */
+    struct inode *(*lookup)(struct inode *dir, const char *name, size_t len); /* NULL: no such name */
+    int (*create)(struct inode *dir, const char *name, size_t len, u32 mode, u32 rdev, struct inode **out);
+    int (*symlink)(struct inode *dir, const char *name, size_t len, const char *target);
+    int (*link)(struct inode *dir, const char *name, size_t len, struct inode *inode);
+    int (*unlink)(struct inode *dir, const char *name, size_t len, struct inode *inode); /* and rmdir */
+    int (*rename)(struct inode *from, const char *name, size_t len, struct inode *inode,
+                  struct inode *to, const char *to_name, size_t to_len, struct inode *replaced);
+    int (*readlink)(struct inode *inode, char *to, size_t size);   /* length, no terminator */
+    int (*get_link)(struct inode *inode, struct path *out);        /* procfs: jump to an object */
+    int (*truncate)(struct inode *inode, u64 size);                /* inode->lock held */
+    int (*changed)(struct inode *inode);                           /* attributes were changed */
+    bool (*stale)(struct inode *inode);                            /* procfs: a cached name died */
+};
+
+struct inode {
+    struct superblock *sb;
+    u64 ino;
+    u32 mode, nlink, uid, gid, rdev;
+    u64 size;                       /* bytes */
+    u64 blocks;                     /* units of 512 bytes */
+    struct ktime_spec atime, mtime, ctime;
+    s32 refs;
+    bool dirty;
+    u32 truncations;                /* a reader that slept compares, and looks again */
+    struct mutex lock;
+    const struct inode_ops *ops;
+    const struct file_ops *fops;    /* of a file opened on this inode */
+    struct inode *hash_next;
+    struct pipe *pipe;              /* a FIFO's buffer while it is open */
+    union {
+        void *data;
+        u64 number;
+        u32 block[15];              /* ext2's block map */
+    };
+};
+
+struct superblock {
+    const char *type;               /* as /proc/mounts shows it */
+    u32 dev, block_size;
+    u32 flags;                      /* MS_RDONLY */
+    bool volatile_names;            /* don't cache names (procfs) */
+    void *data;
+    struct inode *root;
+    void (*drop)(struct inode *);   /* last reference went away: free storage if nlink is 0 */
+    int (*sync)(struct superblock *);
+    int (*statfs)(struct superblock *, struct kstatfs *);
+};
+
+struct inode *inode_new(struct superblock *sb, u64 ino);    /* refs 1, zeroed; NULL: no memory */
+struct inode *inode_find(struct superblock *sb, u64 ino);   /* cached: one more reference, or NULL */
+struct inode *inode_get(struct inode *);
+void inode_put(struct inode *);
+void inode_touch(struct inode *, bool data_changed);        /* mtime if data_changed, and ctime */
+int inode_permission(struct inode *, int may);              /* 0 or -EACCES, by the effective ids */
+void inode_stat(struct inode *, struct kstat *);
+
+/* ---- names and paths -------------------------------------------------------------------------- */
+
+struct mount {
+    struct superblock *sb;
+    struct dentry *root;            /* the top of what is mounted */
+    struct mount *parent;           /* NULL for the first */
+    struct dentry *at;              /* the directory covered, in parent */
+    char source[32];
+    u32 flags;
+    s32 refs;                       /* paths that stand in it */
+    struct mount *next;             /* in order of mounting */
+};
+
+struct dentry {
+    struct dentry *parent;          /* itself at a root */
+    struct inode *inode;            /* NULL: the name is known not to exist */
+    s32 refs;
+    u32 hash;
+    u16 length;
+    bool hashed;                    /* false once unlinked: findable no more */
+    u16 mounted;                    /* mounts that cover it */
+    struct dentry *hash_next, *lru_prev, *lru_next;
+    char name[];
+};
+
+struct path {
+    struct mount *mnt;
+    struct dentry *dentry;
+};
+
+#define WALK_FOLLOW    1            /* follow a symlink in the last component */
+#define WALK_DIRECTORY 2            /* the result must be a directory */
+#define WALK_EMPTY     4            /* "" means the start itself */
+
+void path_get(const struct path *);
+void path_put(const struct path *);
+static inline struct inode *path_inode(const struct path *p) { return p->dentry->inode; }
+
+/* Walk `name` from `dirfd` (AT_FDCWD: the cwd) to an existing file. *out is referenced. */
+int path_walk(int dirfd, const char *name, unsigned flags, struct path *out);
+/* Walk to the directory of the last component. *last points into `name`; *len may be followed by
+ * slashes (*trailing). "." and ".." and "/" come back as they are for the caller to refuse. */
+int path_walk_parent(int dirfd, const char *name, struct path *dir, const char **last, size_t *len,
+                     bool *trailing);
+/* Text of a path as the caller's root sees it, built at the end of buf; ERR_PTR(-ENAMETOOLONG).
+ * An unlinked file has " (deleted)" after it. */
+char *path_text(const struct path *, char *buf, size_t size);
+
+/* ---- open files ------------------------------------------------------------------------------- */
+
+struct file_ops {
+    int (*open)(struct inode *, struct file *);
+    void (*release)(struct file *);
+    ssize_t (*read)(struct file *, struct io *, u64 pos);           /* advances io, not the position */
+    ssize_t (*write)(struct file *, struct io *, u64 pos);
+    int (*readdir)(struct file *, struct dir_fill *);               /* from file->pos on */
+    int (*poll)(struct file *, struct poll_table *);                /* POLL* mask that holds now */
+    long (*ioctl)(struct file *, unsigned command, unsigned long argument);
+    int (*sync)(struct file *);
+    bool stream;                    /* no position: lseek and pread give ESPIPE */
+};
+
+struct file {
+    s32 refs;
+    u32 flags;                      /* O_* without the creation flags */
+    u64 pos;
+    const struct file_ops *ops;
+    struct inode *inode;            /* NULL for none (never for a path) */
+    struct path path;               /* path.mnt is NULL for pipes */
+    void *data;                     /* the opener's: a tty, a pipe, text of procfs */
+};
+
+/* readdir hands its entries to this; a nonzero return means "full, stop before this one". */
+struct dir_fill {
+    int (*add)(struct dir_fill *, const char *name, size_t len, u64 ino, u32 mode, u64 next_pos);
+};
+
+/* Open by path, as open(2) does (mode is masked by the caller's umask). Kernel path string. */
+struct file *vfs_open(int dirfd, const char *path, u32 flags, u32 mode);
+/* For execve: a regular file, executable by the caller, not on a noexec mount; else -EACCES. */
+struct file *vfs_open_exec(int dirfd, const char *path, u32 at_flags);
+/* Read and write at a byte offset with kernel memory; short at end of file. For exec and mmap. */
+ssize_t vfs_read_at(struct file *, u64 pos, void *to, size_t n);
+ssize_t vfs_write_at(struct file *, u64 pos, const void *from, size_t n);
+struct file *file_new(const struct file_ops *, struct inode *, u32 flags);
+struct file *file_get(struct file *);
+void file_put(struct file *);
+
+/* ---- per-process: descriptors and directories -------------------------------------------------- */
+
+/* A descriptor table; shared between tasks by CLONE_FILES. */
+struct files {
+    s32 refs;
+    int size;                       /* slots allocated; grows by doubling */
+    struct file **slot;
+    u8 *cloexec;
+};
+struct files *files_new(void);
+struct files *files_copy(struct files *);           /* fork: same open files, own table; NULL: no memory */
+struct files *files_get(struct files *);
+void files_put(struct files *);
+void files_close_on_exec(struct files *);
+
+struct file *fd_get(int fd);                        /* of the current task, referenced; NULL: EBADF */
+int fd_install(struct file *, int at_least, bool cloexec);  /* takes the reference; -EMFILE keeps it */
+
+/* Root, working directory and umask; shared between tasks by CLONE_FS. */
+struct fs_context {
+    s32 refs;
+    u32 umask;
+    struct path root, cwd;
+};
+struct fs_context *fs_new(void);                    /* at the root mount, umask 022 */
+struct fs_context *fs_copy(struct fs_context *);
+struct fs_context *fs_get(struct fs_context *);
+void fs_put(struct fs_context *);
+
+/* ---- poll --------------------------------------------------------------------------------------- */
+
+/* Called by a file's poll operation: "wake me when this queue is woken". */
+void poll_wait(struct poll_table *, struct wait_queue *);
+
+/* ---- start and end ------------------------------------------------------------------------------ */
+
+/* Bring up drivers that need interrupts, caches, and mount the root: `root` is "/dev/vda" or
+ * "tmpfs". Panics with the reason if the root can't be mounted. /dev and /proc are init's to mount,
+ * except /dev, which the kernel mounts so that /dev/console opens before init runs. */
+void vfs_init(const char *root);
+void vfs_sync(void);                                /* everything dirty to the disk; may sleep */
