@@ -1,0 +1,57 @@
+/* Memory: physical frames, kernel heap, and the map of the kernel's address space.
+ *
+ *   0000000000000000 .. 00007fffffffefff   the current program
+ *   ffff888000000000 + physical             direct map of all RAM, no-execute
+ *   ffffc90000000000 ..                     device registers (mmio_map)
+ *   ffffffff80000000 + physical             the kernel image: text RX, rodata R, data RW
+ */
+#pragma once
+#include "types.h"
+#include "sync.h"
+
+#define DIRECT_BASE 0xffff888000000000UL
+#define MMIO_BASE   0xffffc90000000000UL
+#define IMAGE_BASE  0xffffffff80000000UL
+
+static inline void *phys_to_virt(u64 physical) { return (void *)(physical + DIRECT_BASE); }
+/* Of direct-map pointers (all of alloc_pages and kmalloc) and of objects in the kernel image. */
+static inline u64 virt_to_phys(const void *p) {
+    u64 va = (u64)p;
+    return va >= IMAGE_BASE ? va - IMAGE_BASE : va - DIRECT_BASE;
+}
+
+/* One per frame of RAM. Fields belong to whoever owns the frame; refs is the number of owners. */
+struct page {
+    struct page *next, *prev;   /* free lists; heap lists; else the owner's */
+    u32 refs;
+    u8 order;                   /* of an allocated or free block, in its first page */
+    u8 state;                   /* frames.c */
+    u16 objects;                /* heap: in use */
+    void *owner;                /* heap: first free object; else the owner's */
+};
+extern struct page *frames;     /* indexed by physical address >> 12 */
+static inline struct page *phys_to_page(u64 physical) { return &frames[physical >> PAGE_SHIFT]; }
+static inline u64 page_to_phys(const struct page *p) { return (u64)(p - frames) << PAGE_SHIFT; }
+static inline struct page *virt_to_page(const void *p) { return phys_to_page(virt_to_phys(p)); }
+static inline void *page_to_virt(const struct page *p) { return phys_to_virt(page_to_phys(p)); }
+
+/* 2^order contiguous frames, aligned to their size; contents undefined. NULL: no memory. */
+void *alloc_pages(unsigned order);
+void free_pages(void *p, unsigned order);
+static inline void *alloc_page(void) { return alloc_pages(0); }
+void *alloc_zeroed_page(void);
+/* Frames have owners: alloc gives refs 1; page_put by the last owner frees (order 0 only). */
+static inline void page_get(struct page *p) { p->refs++; }
+void page_put(struct page *p);
+void copy_page(void *to, const void *from);
+void clear_page(void *to);
+
+/* Heap. Any size; kmalloc contents undefined, kzalloc zero; aligned to 16. NULL: no memory.
+ * Usable with interrupts off, but not from interrupt handlers. */
+void *kmalloc(size_t n);
+void *kzalloc(size_t n);
+void kfree(void *p);            /* NULL is fine */
+size_t kmalloc_size(const void *p); /* usable bytes of an allocation */
+
+struct memory_stats { u64 total_pages, free_pages; };
+void memory_stats(struct memory_stats *);

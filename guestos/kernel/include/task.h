@@ -1,0 +1,164 @@
+/* A task: one flow of execution with its process's memory, files, signals and credentials.
+ *
+ * A process is a task with tgid == pid. Who may touch what: a task's own fields by itself; state,
+ * run-queue links and pending signals with interrupts off; parent, children and groups by any task
+ * (the kernel is not preempted), never by interrupt handlers.
+ */
+#pragma once
+#include "types.h"
+#include "list.h"
+#include "sync.h"
+#include "signal.h"
+#include "time.h"
+
+struct mm;
+struct files;
+struct fs_context;
+struct file;
+struct tty;
+
+#define KSTACK_ORDER 2                      /* 16 KiB */
+#define KSTACK_SIZE (PAGE_SIZE << KSTACK_ORDER)
+
+enum task_state {
+    TASK_RUNNING,                           /* on the processor or in the run queue */
+    TASK_SLEEPING,                          /* until woken; signals too */
+    TASK_BLOCKED,                           /* until woken; not by signals (disk) */
+    TASK_STOPPED,                           /* by job control, until SIGCONT or SIGKILL */
+    TASK_ZOMBIE,                            /* exited, not yet waited for */
+    TASK_DEAD,
+};
+
+struct cred {
+    uid_t uid, euid, suid, fsuid;
+    gid_t gid, egid, sgid, fsgid;
+    u64 cap_effective, cap_permitted, cap_inheritable, cap_bounding, cap_ambient;
+    u32 group_count;
+    gid_t groups[32];
+};
+
+/* What a program's registers are when it is in the kernel; at the top of its kernel stack. In the
+ * order entry.S pushes them. */
+struct trapframe {
+    u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+    u64 vector;                             /* or the system call number, -1 when none */
+    u64 error;
+    u64 rip, cs, rflags, rsp, ss;
+};
+
+struct sighand {                            /* shared by CLONE_SIGHAND */
+    s32 refs;
+    struct sigaction action[SIGNALS];       /* of signal n at n - 1 */
+};
+
+struct task {
+    u64 kernel_rsp;                         /* switch.S: saved stack pointer while not running */
+    void *kstack;                           /* KSTACK_SIZE bytes; the trapframe ends it */
+    u64 fs_base, gs_base;
+    void *fpu;                              /* 512-byte FXSAVE image, aligned to 16 */
+
+    enum task_state state;
+    bool resched;                           /* give the processor away on return to user mode */
+    bool kernel_thread;
+    struct list run_link;
+    u64 slice_end;                          /* ktime */
+    struct timer sleep_timer;
+
+    pid_t pid, tgid, pgid, sid;
+    struct tty *tty;                        /* the session's controlling terminal, or NULL */
+    struct task *parent;                    /* NULL for pid 1 and the idle task */
+    struct list children, sibling;
+    struct list all_link;                   /* in order of pid */
+    struct task *hash_next;
+    struct wait_queue child_event;          /* wait4 sleeps here */
+    struct task *vfork_parent;              /* sleeping until we exec or exit */
+    int exit_signal;                        /* to the parent at exit; SIGCHLD, or 0 */
+    int exit_status;                        /* as wait4 reports it */
+    int stop_status;                        /* unreported stop signal or 0xffff for continued; 0 none */
+
+    struct mm *mm;                          /* NULL for kernel threads and zombies */
+    struct files *files;                    /* vfs.h */
+    struct fs_context *fs;                  /* vfs.h: root, cwd, umask */
+    struct cred cred;
+    char comm[16];
+    bool did_exec;
+    int __user *clear_child_tid;
+
+    struct sighand *sighand;
+    u64 blocked;                            /* masks: SIG_BIT(n) */
+    u64 pending;
+    struct siginfo_entry *siginfo;          /* queue of what is known of the pending ones */
+    u64 saved_mask;                         /* sigsuspend: restored after the handler */
+    bool restore_mask;
+    u64 altstack_base, altstack_size;
+    u32 altstack_flags;
+    struct timer alarm;
+
+    u64 run_time, child_run_time;           /* ns on the processor */
+    u64 switched_in;                        /* ktime */
+    u64 user_time, child_user_time;         /* ns of them in user mode */
+    u64 start_time;                         /* ktime */
+    u64 minor_faults, major_faults;
+    u64 sleep_until;                        /* nanosleep's deadline across a restart */
+    u64 rlimit[16][2];                      /* soft, hard; RLIM_INFINITY is ~0 */
+};
+
+/* Per processor, found through GS while in the kernel. Offsets are known to entry.S. */
+struct cpu {
+    struct cpu *self;
+    struct task *current;
+    u64 kernel_stack;                       /* top of current's */
+    u64 user_rsp;                           /* scratch of the SYSCALL entry */
+};
+static inline struct task *current_task(void) {
+    struct task *t;
+    asm("movq %%gs:8, %0" : "=r"(t));       /* not volatile: constant within a task */
+    return t;
+}
+#define current current_task()
+
+static inline struct trapframe *task_frame(struct task *t) {
+    return (struct trapframe *)((char *)t->kstack + KSTACK_SIZE) - 1;
+}
+
+extern struct list all_tasks;               /* every process but idle, by pid */
+#define for_each_task(t) list_for_each(t, &all_tasks, all_link)
+struct task *task_find(pid_t pid);          /* NULL: none */
+
+/* A kernel thread running fn(argument); it may call exec's kernel_exec to become a program. */
+struct task *kthread_create(void (*fn)(void *), void *argument, const char *name);
+noreturn void task_exit(int status);        /* status as wait4 reports it */
+void wake_task(struct task *);
+
+/* For procfs: copy from another task's memory (argv, environ). Bytes copied, short at a hole. */
+ssize_t task_read_memory(struct task *, u64 address, void *to, size_t n);
+struct mm_summary {
+    u64 arg_start, arg_end, env_start, env_end, start_code, end_code, start_stack, brk_start, brk;
+    u64 total_pages, resident_pages;
+};
+bool task_mm_summary(struct task *, struct mm_summary *);  /* false: no address space */
+/* n-th mapping, for /proc/N/maps; file is NULL for anonymous memory. false past the last. */
+struct mapping { u64 start, end, offset; int prot; bool shared; struct file *file; const char *name; };
+bool task_mapping(struct task *, int n, struct mapping *);
+
+bool capable(int capability);               /* current's effective set */
+#define CAP_CHOWN 0
+#define CAP_DAC_OVERRIDE 1
+#define CAP_DAC_READ_SEARCH 2
+#define CAP_FOWNER 3
+#define CAP_FSETID 4
+#define CAP_KILL 5
+#define CAP_SETGID 6
+#define CAP_SETUID 7
+#define CAP_SETPCAP 8
+#define CAP_LINUX_IMMUTABLE 9
+#define CAP_NET_BIND_SERVICE 10
+#define CAP_NET_ADMIN 12
+#define CAP_SYS_CHROOT 18
+#define CAP_SYS_PTRACE 19
+#define CAP_SYS_ADMIN 21
+#define CAP_SYS_BOOT 22
+#define CAP_SYS_RESOURCE 24
+#define CAP_SYS_TIME 25
+#define CAP_SYS_TTY_CONFIG 26
+#define CAP_MKNOD 27
