@@ -1,0 +1,1 @@
+"""Ringzero beside its peers: the same freestanding programs, timed in one run."""

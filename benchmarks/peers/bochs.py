@@ -1,0 +1,63 @@
+"""Bochs as Debian packages it: an interpreter, with our own boot ROM instead of a BIOS and a disk."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from benchmarks.build import LOAD_ADDRESS, Image, build_bochs_rom
+from benchmarks.peers.console import run_process
+from benchmarks.peers.peer import PeerError, Run
+
+# `ips` tells Bochs how many instructions make a second of virtual time: about what it really runs here,
+# so that the system workload's 1 kHz timer is one. No screen is drawn: the RFB display waits for nobody.
+_CONFIGURATION = """\
+config_interface: textconfig
+display_library: rfb, options="timeout=0"
+plugin_ctrl: unmapped=1, biosdev=0, speaker=0, parallel=0, serial=0, gameport=0
+memory: guest=128, host=128
+romimage: file={rom}, address=0xffff0000
+optramimage1: file=image, address={load:#x}
+cpu: model=corei7_skylake_x, count=1, ips=100000000, reset_on_triple_fault=0, ignore_bad_msrs=1
+clock: sync=none, time0=1
+port_e9_hack: enabled=1
+floppya: type=none
+ata0: enabled=0
+pci: enabled=0
+mouse: enabled=0
+private_colormap: enabled=0
+log: log
+panic: action=fatal
+error: action=report
+info: action=report
+debug: action=ignore
+"""
+_TICKS = re.compile(r"^(\d{11})", re.MULTILINE)
+
+
+class Bochs:
+    """Boots the flat image; the console is port 0xe9."""
+
+    name = "bochs"
+    title = "Bochs"
+
+    def missing(self) -> str:
+        return "" if shutil.which("bochs") else "bochs isn't installed: apt-get install bochs"
+
+    def runs(self, image: Image) -> bool:
+        return True
+
+    def run(self, image: Image, iterations: int, *, timer: bool = True) -> Run:
+        """`retired` are Bochs's own ticks (instructions, a `rep` iteration being one) from power-on to power-off."""
+        with tempfile.TemporaryDirectory() as name:
+            directory = Path(name)
+            content = image.bare(iterations, elf=False) if timer else image.bare(iterations, elf=False, divisor=0)
+            (directory / "image").write_bytes(content)
+            (directory / "bochsrc").write_text(_CONFIGURATION.format(rom=build_bochs_rom(), load=LOAD_ADDRESS))
+            run = run_process(self.title, ["bochs", "-q", "-f", "bochsrc"], directory=directory)
+            ticks = _TICKS.findall((directory / "log").read_text(errors="replace"))
+            if not ticks:
+                raise PeerError("Bochs left no log to read its instruction count from", f"its log is {directory / 'log'}")
+            return Run(run.seconds, run.checksum, run.ticks, retired=max(map(int, ticks)))

@@ -1,0 +1,45 @@
+/* Copies and fills by the string instructions: rep movsb, movsq, stosb, stosq; long, short and unaligned. */
+#include "workload.h"
+
+enum { SIZE = 64 * 1024 };
+static uint8_t source[SIZE], target[SIZE];
+
+static inline void movsb(void *to, const void *from, uint64_t count)
+{
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+}
+
+static inline void movsq(void *to, const void *from, uint64_t count)
+{
+    __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+}
+
+static inline void stosb(void *to, uint8_t value, uint64_t count)
+{
+    __asm__ volatile("rep stosb" : "+D"(to), "+c"(count) : "a"(value) : "memory");
+}
+
+static inline void stosq(void *to, uint64_t value, uint64_t count)
+{
+    __asm__ volatile("rep stosq" : "+D"(to), "+c"(count) : "a"(value) : "memory");
+}
+
+uint64_t workload(uint64_t iterations)
+{
+    uint64_t checksum = 1;
+    for (uint64_t round = 0; round < iterations; round++) {
+        uint32_t shift = (uint32_t)(round * 1021) & 0x7fff;
+        stosb(source + shift, (uint8_t)(round + 1), 4096);
+        stosq(source + 0x8000, checksum, 1024);
+        movsb(target + (shift ^ 5), source + shift, 16384);
+        movsb(source + 0xc003, target + shift, 8192);
+        movsq(target + 0x8000, source + 0x9000, 2048);
+        for (int i = 0; i < 8; i++)
+            movsb(target + i * 4099, source + i * 3001 + 1, 61);
+        uint64_t sum = 0;
+        for (int at = 0; at < SIZE; at += 2048)
+            sum = sum * 31 + *(uint64_t *)(target + at);
+        checksum = mix(checksum, sum);
+    }
+    return checksum;
+}
