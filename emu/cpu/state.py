@@ -1,0 +1,75 @@
+"""What a virtual CPU remembers, declared once: the Python class and the C struct are both made from this list.
+
+So a state saved by one engine continues on the other. Everything is an unsigned integer of the width given, or a
+fixed array of them; `V128` fields are the vector registers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TLB_ENTRIES = 4096          # direct-mapped by the low bits of the virtual page number
+PCIDS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of the state: its name, C type, number of elements, and whether it is in a digest."""
+
+    name: str
+    type: str = "u64"
+    count: int = 1
+    reset: int = 0
+    why: str = ""
+
+
+FIELDS: tuple[Field, ...] = (
+    Field("gpr", count=16, why="RAX RCX RDX RBX RSP RBP RSI RDI R8..R15"),
+    Field("rip", reset=0xFFF0),
+    Field("flags", reset=2, why="RFLAGS without its six status flags, which live in cc_*"),
+    Field("cc_kind", why="how cc_x and cc_y give the status flags; see emu/cpu/flags.py"),
+    Field("cc_x"), Field("cc_y"),
+    Field("seg_sel", count=8, why="ES CS SS DS FS GS LDTR TR"),
+    Field("seg_base", count=8), Field("seg_limit", count=8, reset=0xFFFF), Field("seg_attr", count=8, reset=0x93),
+    Field("gdtr_base"), Field("gdtr_limit", reset=0xFFFF), Field("idtr_base"), Field("idtr_limit", reset=0xFFFF),
+    Field("cr0", reset=0x60000010), Field("cr2"), Field("cr3"), Field("cr4"), Field("xcr0", reset=1),
+    Field("dr", count=8), Field("efer"),
+    Field("cpl", why="current privilege level, 0 to 3"),
+    Field("code_size", reset=16, why="16, 32 or 64: default size of the current code segment"),
+    Field("stack_size", reset=16, why="16, 32 or 64: width of the stack pointer in use"),
+    Field("mmu_mode", why="which permission view memory accesses have; see emu/cpu/paging.py"),
+    Field("fpu_blocked", why="bit 0: x87 raises #NM, bit 1: SSE raises #UD, bit 2: SSE raises #NM"),
+    Field("interrupt_shadow", why="1: no interrupt after the next instruction (STI, MOV SS)"),
+    Field("nmi_blocked"), Field("nmi_pending"), Field("interrupt_line"),
+    Field("halted", why="1 after HLT until an interrupt"),
+    Field("shutdown", why="1 after a triple fault"),
+    Field("star"), Field("lstar"), Field("cstar"), Field("sfmask"), Field("kernel_gs_base"),
+    Field("sysenter_cs"), Field("sysenter_esp"), Field("sysenter_eip"), Field("tsc_aux"),
+    Field("pat", reset=0x0007040600070406), Field("mtrr", count=32), Field("mtrr_def_type"), Field("misc_msr", count=16),
+    Field("tsc_offset", why="TSC minus the count of retired instructions"),
+    Field("retired", why="instructions retired since power-on"),
+    Field("random", reset=0x9E3779B97F4A7C15, why="state of the seeded generator behind RDRAND"),
+    Field("mxcsr", reset=0x1F80), Field("xmm", "V128", 16),
+    Field("fpr_mantissa", count=8, why="x87 registers by physical number"), Field("fpr_exponent", count=8, why="sign and exponent, 16 bits"),
+    Field("fcw", reset=0x0040), Field("fsw", why="without TOP"), Field("ftop"), Field("ftags", reset=0xFF, why="one bit a physical register: 1 empty"),
+    Field("fop"), Field("fip"), Field("fdp"), Field("fcs"), Field("fds"),
+    Field("tlb_tag", count=TLB_ENTRIES, why="virtual page | permissions; see emu/cpu/paging.py"),
+    Field("tlb_page", count=TLB_ENTRIES), Field("tlb_asid", count=TLB_ENTRIES),
+    Field("asid"), Field("asid_next", reset=1), Field("tlb_large", why="1 when a large page may be in the TLB"),
+    Field("pcid_asid", count=PCIDS),
+)
+
+# What an instruction in flight needs; not part of a saved state.
+TRANSIENT: tuple[Field, ...] = (
+    Field("insn_rip", why="RIP of the instruction in flight"),
+    Field("seg_override", why="segment of the memory operand in flight"),
+    Field("rep", why="0, or 0xF3 / 0xF2"),
+    Field("opsize"), Field("addrsize"),
+    Field("walk_error", why="page-fault error code of the last failed translation"),
+    Field("attention", why="1: leave the block after this instruction"),
+    Field("rep_budget", "i64", why="extra iterations a repeated string instruction may do in this slice"),
+    Field("quotient"), Field("remainder"),
+    Field("d_prefix", why="decoder's scratch, see emu/cpu/decode.py"),
+)
+
+BY_NAME = {f.name: f for f in FIELDS + TRANSIENT}

@@ -1,0 +1,160 @@
+"""Addition, subtraction, comparison and the logical operations (APM vol. 3, chapter 3)."""
+
+from emu.isa.language import AF
+from emu.isa.registry import instruction
+
+
+def binary_forms(base: int) -> tuple[str, ...]:
+    """The six plain encodings that the eight classic operations share, `base` the first opcode."""
+    group = base >> 3
+    return (f"{base:02X} /r Eb,Gb", f"{base + 1:02X} /r Ev,Gv", f"{base + 2:02X} /r Gb,Eb", f"{base + 3:02X} /r Gv,Ev",
+            f"{base + 4:02X} ib AL,Ib", f"{base + 5:02X} iz rAX,Iz", f"80 /{group} ib Eb,Ib", f"81 /{group} iz Ev,Iz",
+            f"82 /{group} ib Eb,Ib i64", f"83 /{group} ib Ev,sIb")
+
+
+@instruction("ADD", *binary_forms(0x00), lockable=True)
+def add(cpu, dst, src):
+    """dst = dst + src. Sets OF SF ZF AF CF PF."""
+    a = dst.read()
+    b = src.read()
+    result = dst.wrap(a + b)
+    dst.write(result)
+    cpu.flags_add(a, b, result, dst.width)
+
+
+@instruction("OR", *binary_forms(0x08), lockable=True)
+def or_(cpu, dst, src):
+    """dst = dst | src. Sets SF ZF PF; CF OF AF become 0."""
+    result = dst.read() | src.read()
+    dst.write(result)
+    cpu.flags_logic(result, dst.width)
+
+
+@instruction("ADC", *binary_forms(0x10), lockable=True)
+def adc(cpu, dst, src):
+    """dst = dst + src + CF. Sets OF SF ZF AF CF PF."""
+    a = dst.read()
+    b = src.read()
+    result = dst.wrap(a + b + cpu.carry())
+    dst.write(result)
+    carries = (a & b) | ((a | b) & ~result)
+    overflow = ((a ^ result) & (b ^ result)) >> (dst.width - 1) & 1
+    bits = ((carries >> (dst.width - 1)) & 1) | ((carries << 1) & AF) | (overflow << 11)
+    cpu.flags_result(result, bits, dst.width)
+
+
+@instruction("SBB", *binary_forms(0x18), lockable=True)
+def sbb(cpu, dst, src):
+    """dst = dst - src - CF. Sets OF SF ZF AF CF PF."""
+    a = dst.read()
+    b = src.read()
+    result = dst.wrap(a - b - cpu.carry())
+    dst.write(result)
+    borrows = (~a & b) | ((~a | b) & result)
+    overflow = ((a ^ b) & (a ^ result)) >> (dst.width - 1) & 1
+    bits = ((borrows >> (dst.width - 1)) & 1) | ((borrows << 1) & AF) | (overflow << 11)
+    cpu.flags_result(result, bits, dst.width)
+
+
+@instruction("AND", *binary_forms(0x20), lockable=True)
+def and_(cpu, dst, src):
+    """dst = dst & src. Sets SF ZF PF; CF OF AF become 0."""
+    result = dst.read() & src.read()
+    dst.write(result)
+    cpu.flags_logic(result, dst.width)
+
+
+@instruction("SUB", *binary_forms(0x28), lockable=True)
+def sub(cpu, dst, src):
+    """dst = dst - src. Sets OF SF ZF AF CF PF."""
+    a = dst.read()
+    b = src.read()
+    result = dst.wrap(a - b)
+    dst.write(result)
+    cpu.flags_sub(a, b, result, dst.width)
+
+
+@instruction("XOR", *binary_forms(0x30), lockable=True)
+def xor(cpu, dst, src):
+    """dst = dst ^ src. Sets SF ZF PF; CF OF AF become 0."""
+    result = dst.read() ^ src.read()
+    dst.write(result)
+    cpu.flags_logic(result, dst.width)
+
+
+@instruction("CMP", *binary_forms(0x38))
+def cmp(cpu, left, right):
+    """Sets the flags of left - right."""
+    a = left.read()
+    b = right.read()
+    cpu.flags_sub(a, b, left.wrap(a - b), left.width)
+
+
+@instruction("TEST", "84 /r Eb,Gb", "85 /r Ev,Gv", "A8 ib AL,Ib", "A9 iz rAX,Iz", "F6 /0 ib Eb,Ib", "F6 /1 ib Eb,Ib",
+             "F7 /0 iz Ev,Iz", "F7 /1 iz Ev,Iz")
+def test(cpu, left, right):
+    """Sets the flags of left & right."""
+    cpu.flags_logic(left.read() & right.read(), left.width)
+
+
+@instruction("INC", "FE /0 Eb", "FF /0 Ev", "40+r Zv i64", lockable=True)
+def inc(cpu, dst):
+    """dst = dst + 1. Sets OF SF ZF AF PF; CF stays."""
+    a = dst.read()
+    result = dst.wrap(a + 1)
+    dst.write(result)
+    overflow = ((result & ~a) >> (dst.width - 1)) & 1
+    cpu.flags_result(result, cpu.carry() | ((a ^ result) & AF) | (overflow << 11), dst.width)
+
+
+@instruction("DEC", "FE /1 Eb", "FF /1 Ev", "48+r Zv i64", lockable=True)
+def dec(cpu, dst):
+    """dst = dst - 1. Sets OF SF ZF AF PF; CF stays."""
+    a = dst.read()
+    result = dst.wrap(a - 1)
+    dst.write(result)
+    overflow = ((a & ~result) >> (dst.width - 1)) & 1
+    cpu.flags_result(result, cpu.carry() | ((a ^ result) & AF) | (overflow << 11), dst.width)
+
+
+@instruction("NEG", "F6 /3 Eb", "F7 /3 Ev", lockable=True)
+def neg(cpu, dst):
+    """dst = 0 - dst. Sets OF SF ZF AF CF PF."""
+    a = dst.read()
+    result = dst.wrap(0 - a)
+    dst.write(result)
+    cpu.flags_sub(0, a, result, dst.width)
+
+
+@instruction("NOT", "F6 /2 Eb", "F7 /2 Ev", lockable=True)
+def not_(cpu, dst):
+    """dst = ~dst. No flags."""
+    dst.write(dst.wrap(~dst.read()))
+
+
+@instruction("XADD", "0F C0 /r Eb,Gb", "0F C1 /r Ev,Gv", lockable=True)
+def xadd(cpu, dst, src):
+    """dst = dst + src, src = old dst. Flags as ADD."""
+    a = dst.read()
+    b = src.read()
+    result = dst.wrap(a + b)
+    if dst.is_memory:
+        dst.write(result)
+        src.write(a)
+    else:
+        src.write(a)
+        dst.write(result)       # XADD r,r with one register: the sum stays
+    cpu.flags_add(a, b, result, dst.width)
+
+
+@instruction("CMPXCHG", "0F B0 /r Eb,Gb", "0F B1 /r Ev,Gv", lockable=True)
+def cmpxchg(cpu, dst, src):
+    """If rAX equals dst, dst = src; otherwise rAX = dst. Flags as CMP rAX,dst. dst is written in either case."""
+    a = cpu.read_register(0, dst.width)
+    b = dst.read()
+    if a == b:
+        dst.write(src.read())
+    else:
+        dst.write(b)
+        cpu.write_register(0, dst.width, b)
+    cpu.flags_sub(a, b, dst.wrap(a - b), dst.width)

@@ -1,0 +1,13 @@
+"""Imports every instruction family, in the order their encodings are numbered."""
+
+import importlib
+
+FAMILIES = ("arithmetic", "moves", "stack", "control", "shifts", "bits", "multiply", "strings",
+            "flagops", "system", "segments", "x87", "mmx", "sse_move", "sse_integer", "sse_float", "fxsave")
+
+for _name in FAMILIES:
+    try:
+        importlib.import_module(f"emu.isa.{_name}")
+    except ModuleNotFoundError as _error:
+        if _error.name != f"emu.isa.{_name}":
+            raise
