@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
+from collections.abc import Callable
 
 from emu.errors import DiskError
 
@@ -18,13 +20,14 @@ class Disk:
     The image is opened read-only and writes go to an overlay of 4 KiB blocks in memory, lost at the end;
     with `writable` they go to the image. A writer excludes other users of the image. `DiskError` tells
     why a file can't serve. A host error during a run (disk full) makes the access fail for the guest and
-    is kept in `failure` for whoever runs the machine.
+    is kept in `failure` for whoever runs the machine, after a call of `on_failure`.
     """
 
     def __init__(self, path: str | os.PathLike, writable: bool = False) -> None:
         self.path = os.fspath(path)
         self.writable = writable
         self.failure: DiskError | None = None
+        self.on_failure: Callable[[], None] = lambda: None
         self.overlay: dict[int, bytearray] = {}
         self._fd = -1
         try:
@@ -151,9 +154,10 @@ class Disk:
     def _fail(self, verb: str, error: OSError) -> None:
         self.failure = DiskError(
             f"can't {verb} disk image {self.path!r}: {_reason(error)}",
-            "make room on the host and run again; the guest has seen an I/O error" if error.errno in (28, 122)
+            "make room on the host and run again; the guest has seen an I/O error" if error.errno in (errno.ENOSPC, errno.EDQUOT)
             else "check the host's disk; the guest has seen an I/O error",
         )
+        self.on_failure()
 
 
 def _reason(error: OSError) -> str:

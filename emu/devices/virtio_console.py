@@ -85,8 +85,6 @@ class VirtioConsole(VirtioDevice):
                 queue.push(chain, count)
                 self.backlog = self.backlog[count:]
                 done += 1
-                if not count and not any(length for _, length in chain.writable):
-                    continue  # an empty buffer: given back, and the next is tried
         finally:
             if done:
                 self.transport.used(queue)
