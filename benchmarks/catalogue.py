@@ -30,15 +30,16 @@ class Workload:
 
 
 WORKLOADS: tuple[Workload, ...] = (
-    Workload("sieve", "sieve", 1500),
+    Workload("sieve", "sieve", 1000),
     Workload("coremix", "coremix", 3000),
     Workload("sha256", "sha256", 5000),
-    Workload("memcpy_rep", "memcpy, rep", 2500),
+    Workload("memcpy_rep", "memcpy, rep", 1500),
     Workload("tlb_chase", "TLB-miss chase", 600),
     Workload("nbody", "n-body (SSE2 double)", 1500),
     Workload("branchy", "branchy", 1000),
     Workload("system", "ring 0/3 system", 20000, quick=3, flat=False,
              sources=("system.c", "system_traps.S")),
+    Workload("rep_short", "short rep", 4000, eight=False),
     Workload("fib", "fib (registers)", 5000, eight=False),
     Workload("collatz", "collatz (registers)", 3000, eight=False),
     Workload("copyloop", "copy loop (memory)", 2000, eight=False),

@@ -10,13 +10,23 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.build import COUNT_EXTRA
 from benchmarks.peers.peer import PeerError, Run
 
 BEGIN = b"RZ-BEGIN\n"
-_END = re.compile(rb"RZ-END ([0-9a-f]{16}) ([0-9a-f]{16})\n")
+_END = re.compile(rb"RZ-END ([0-9a-f]{16}) ([0-9a-f]{16}) ([0-9a-f]{16})\n")
 
 
-def run_process(name: str, command: Sequence[str], *, directory: Path, timeout: float = 120.0) -> Run:
+def parse(output: bytes, seconds: float, *, counts: bool) -> Run | None:
+    """The result printed on a workload's console, or None. `counts`: this machine's TSC counts instructions."""
+    match = _END.search(output)
+    if not match:
+        return None
+    checksum, ticks, stamps = (int(text, 16) for text in match.groups())
+    return Run(seconds, checksum, ticks, stamps - COUNT_EXTRA if counts else None)
+
+
+def run_process(name: str, command: Sequence[str], *, directory: Path, counts: bool, timeout: float = 120.0) -> Run:
     """Starts `command`, reads its standard output, and waits until it has ended by itself.
 
     The seconds are those between the arrivals of the markers. Raises PeerError when the end marker
@@ -49,10 +59,10 @@ def run_process(name: str, command: Sequence[str], *, directory: Path, timeout: 
             process.kill()
             process.wait()
             process.stdout.close()
-        match = _END.search(output)
-        if not match or not begun:
+        run = parse(bytes(output), ended - begun, counts=counts)
+        if not run or not begun:
             errors.seek(0)
             tail = (bytes(output[-200:]) + errors.read()[-300:]).decode(errors="replace")
             raise PeerError(f"{name} printed no result within {timeout:.0f} s; its last output was: {tail!r}",
                             f"run it by hand: {' '.join(command)}")
-    return Run(ended - begun, int(match[1], 16), int(match[2], 16))
+    return run

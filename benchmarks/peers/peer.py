@@ -17,14 +17,14 @@ class PeerError(RingzeroError):
 class Run:
     """One run: `seconds` of the work alone, without the peer's start-up.
 
-    `ticks` is how many timer interrupts the system workload saw (0 for others); `retired` is the
-    peer's own count of instructions from its power-on or entry, where it keeps one.
+    `ticks` is how many timer interrupts the system workload saw (0 for others); `instructions` is what
+    the work retired, a `rep` iteration being one, where the peer counts them exactly.
     """
 
     seconds: float
     checksum: int
     ticks: int = 0
-    retired: int | None = None
+    instructions: int | None = None
 
 
 class Peer(Protocol):

@@ -14,7 +14,7 @@ PROGRAM = "qemu-system-x86_64"
 
 
 class Qemu:
-    """Boots the ELF image by PVH on `-M microvm`. With `icount`, one instruction is one nanosecond."""
+    """Boots the ELF image by PVH on `-M microvm`. With `icount`, one instruction is one nanosecond and one TSC tick."""
 
     def __init__(self, icount: bool = False) -> None:
         self.icount = icount
@@ -36,4 +36,4 @@ class Qemu:
                        "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", "image.elf"]
             if self.icount:
                 command += ["-icount", "shift=0,sleep=off"]
-            return run_process(self.title, command, directory=directory)
+            return run_process(self.title, command, directory=directory, counts=self.icount)

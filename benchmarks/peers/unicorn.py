@@ -55,7 +55,7 @@ class Unicorn:
         machine.hook_add(UC_HOOK_CODE, hook)
         start = time.perf_counter()
         machine.emu_start(image.symbols["flat_entry"], image.symbols["flat_end"])
-        return Run(time.perf_counter() - start, machine.reg_read(UC_X86_REG_RAX), retired=retired)
+        return Run(time.perf_counter() - start, machine.reg_read(UC_X86_REG_RAX), instructions=retired)
 
     def _load(self, image: Image, iterations: int) -> Uc:
         from unicorn import UC_ARCH_X86, UC_MODE_64, UC_TLB_VIRTUAL, Uc

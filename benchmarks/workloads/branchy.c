@@ -1,4 +1,4 @@
-/* Branches that data decides: quicksort, a search tree, and a byte-code interpreter's indirect jumps. */
+/* Branches that data decides, new data each round: quicksort, a search tree, a byte-code interpreter's indirect jumps. */
 #include "workload.h"
 
 enum { COUNT = 512, NONE = COUNT, PROGRAM = 128 };
@@ -82,7 +82,7 @@ uint64_t workload(uint64_t iterations)
 {
     uint64_t checksum = 1;
     for (uint64_t round = 0; round < iterations; round++) {
-        uint64_t random = 23;
+        uint64_t random = round;
         for (int i = 0; i < COUNT; i++)
             values[i] = next_random(&random);
         quicksort(0, COUNT - 1);

@@ -6,7 +6,9 @@ static uint8_t source[SIZE], target[SIZE];
 
 uint64_t workload(uint64_t iterations)
 {
-    uint64_t checksum = 1;
+    uint64_t checksum = 1, random = 19;
+    for (uint32_t i = 0; i < SIZE; i++)
+        source[i] = (uint8_t)next_random(&random);
     for (uint64_t round = 0; round < iterations; round++) {
         source[round % SIZE] ^= (uint8_t)(round + 1);
         for (uint32_t i = 0; i < SIZE; i++)

@@ -5,7 +5,9 @@
 #   rdi = iterations; on HLT at `flat_end`, rax = checksum.
 # All memory beyond the image must read as zero.
 #
-# A bare machine prints on COM1 and on port 0xe9:  RZ-BEGIN \n  (work)  RZ-END <16 hex digits> <ticks> \n
+# A bare machine prints on COM1 and on port 0xe9:  RZ-BEGIN \n  (work)  RZ-END <checksum> <timer ticks> <TSC difference> \n
+# in 16 hex digits each. Where the TSC counts instructions, the difference is those of `workload` and COUNT_EXTRA
+# (build.py) more.
 
         .set    COM1, 0x3f8
         .set    DEBUG_CONSOLE, 0xe9             # Bochs and QEMU
@@ -119,8 +121,17 @@ start64:
         lea     begin_text(%rip), %rsi
         call    print
         mov     parameters(%rip), %rdi
+        rdtsc                                   # from here ...
+        shl     $32, %rdx
+        or      %rdx, %rax
+        mov     %rax, %r13
         call    workload
         mov     %rax, %r12
+        rdtsc                                   # ... to here
+        shl     $32, %rdx
+        or      %rdx, %rax
+        sub     %r13, %rax
+        mov     %rax, %r13
 
         lea     end_text(%rip), %rsi
         call    print
@@ -129,6 +140,10 @@ start64:
         mov     $' ', %al
         call    put
         mov     timer_ticks(%rip), %rdi
+        call    print_hex
+        mov     $' ', %al
+        call    put
+        mov     %r13, %rdi
         call    print_hex
         mov     $'\n', %al
         call    put

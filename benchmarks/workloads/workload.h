@@ -2,8 +2,7 @@
 #pragma once
 #include <stdint.h>
 
-/* Does `iterations` equal rounds of work and returns a checksum of all of it.
- * Each round executes the same number of instructions, so that counts can be known exactly. */
+/* Does `iterations` rounds of work and returns a checksum of all of it. */
 uint64_t workload(uint64_t iterations);
 
 static inline uint64_t mix(uint64_t checksum, uint64_t value)
