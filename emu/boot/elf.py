@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 from emu.boot.cpu_state import CpuState, protected_mode
 from emu.errors import ImageError
-from emu.machine.memory import PhysicalMemory
+
+if TYPE_CHECKING:
+    from emu.machine.memory import PhysicalMemory
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emu.boot import cpu_state as cpu
 from emu.boot.cpu_state import CpuState
 from emu.errors import ImageError
-from emu.machine.memory import PhysicalMemory
+
+if TYPE_CHECKING:
+    from emu.machine.memory import PhysicalMemory
 
 RESERVED = 0x10000
 _IDT, _STUBS, _GDT, _TSS, _FAULT_STACK = 0x6000, 0x7000, 0x8000, 0x8100, 0xF000

@@ -9,12 +9,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from emu.boot.cpu_state import CpuState, protected_mode
 from emu.boot.elf import ElfImage, Segment, parse
 from emu.boot.placement import LOW_END, Placement, command_line_bytes, memory_map
 from emu.errors import ImageError
-from emu.machine.memory import PhysicalMemory
+
+if TYPE_CHECKING:
+    from emu.machine.memory import PhysicalMemory
 
 _HEADER_MAGIC, _LOADER_MAGIC = 0x1BADB002, 0x2BADB002
 _SEARCH = 8192

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from emu.errors import ImageError
-from emu.machine.memory import PAGE_SIZE, PhysicalMemory
+
+if TYPE_CHECKING:
+    from emu.machine.memory import PhysicalMemory
+
+PAGE_SIZE = 4096
 
 #: Conventional memory ends here; above are the ranges of video memory and firmware on a PC.
 LOW_END, HIGH_START = 0x9FC00, 0x100000

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from emu.boot.cpu_state import CpuState, protected_mode
 from emu.boot.elf import ElfImage
 from emu.boot.placement import Placement, command_line_bytes, memory_map
 from emu.errors import ImageError
-from emu.machine.memory import PhysicalMemory
+
+if TYPE_CHECKING:
+    from emu.machine.memory import PhysicalMemory
 
 _PHYS32_ENTRY = 18
 _MAGIC = 0x336EC578

@@ -47,7 +47,8 @@ class Engine(Protocol):
 
         Retires exactly `limit` when the reason is LIMIT, fewer otherwise. A pending interrupt that
         the CPU accepts is delivered before the next instruction; delivery itself retires nothing. A
-        halted CPU returns HALT at once, having retired nothing, until an interrupt can wake it.
+        halted CPU returns HALT at once, having retired nothing, until an interrupt can wake it; a CPU
+        that has shut down returns SHUTDOWN again, whatever happens, until its state is loaded anew.
         """
         ...
 
