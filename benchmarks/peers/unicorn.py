@@ -31,7 +31,7 @@ class Unicorn:
         from unicorn import UcError
         from unicorn.x86_const import UC_X86_REG_RAX, UC_X86_REG_RIP
 
-        machine = self._load(image, iterations)
+        machine = self.load(image, iterations)
         start = time.perf_counter()
         try:
             machine.emu_start(image.symbols["flat_entry"], image.symbols["flat_end"])
@@ -45,7 +45,7 @@ class Unicorn:
         from unicorn import UC_HOOK_CODE
         from unicorn.x86_const import UC_X86_REG_RAX
 
-        machine = self._load(image, iterations)
+        machine = self.load(image, iterations)
         retired = 0
 
         def hook(*_: object) -> None:
@@ -57,7 +57,8 @@ class Unicorn:
         machine.emu_start(image.symbols["flat_entry"], image.symbols["flat_end"])
         return Run(time.perf_counter() - start, machine.reg_read(UC_X86_REG_RAX), instructions=retired)
 
-    def _load(self, image: Image, iterations: int) -> Uc:
+    def load(self, image: Image, iterations: int) -> Uc:
+        """A machine with the image in memory and the registers of a flat entry set."""
         from unicorn import UC_ARCH_X86, UC_MODE_64, UC_TLB_VIRTUAL, Uc
         from unicorn.x86_const import UC_X86_REG_RDI, UC_X86_REG_RSP
 
