@@ -1,0 +1,1 @@
+"""Tests of the benchmarks: the workloads, their build, and the measuring."""
