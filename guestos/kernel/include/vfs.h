@@ -15,6 +15,7 @@
 #pragma once
 #include "types.h"
 #include "sync.h"
+#include "time.h"
 
 #define NAME_MAX 255
 #define PATH_MAX 4096            /* with the terminating zero */
@@ -101,14 +102,12 @@ struct poll_table;
 #define MAJOR(dev) ((u32)(dev) >> 8)
 #define MINOR(dev) ((u32)(dev) & 0xff)
 
-struct ktime_spec { s64 sec; s64 nsec; };      /* struct timespec of the ABI */
-
 struct kstat {                                  /* struct stat of the x86-64 ABI, 144 bytes */
     u64 st_dev, st_ino, st_nlink;
     u32 st_mode, st_uid, st_gid, pad0;
     u64 st_rdev;
     s64 st_size, st_blksize, st_blocks;         /* st_blocks in units of 512 bytes */
-    struct ktime_spec st_atime_, st_mtime_, st_ctime_;
+    struct timespec st_atime_, st_mtime_, st_ctime_;
     s64 unused[3];
 };
 
@@ -157,7 +156,7 @@ struct inode {
     u32 mode, nlink, uid, gid, rdev;
     u64 size;                       /* bytes */
     u64 blocks;                     /* units of 512 bytes */
-    struct ktime_spec atime, mtime, ctime;
+    struct timespec atime, mtime, ctime;
     s32 refs;
     bool dirty;
     u32 truncations;                /* a reader that slept compares, and looks again */
@@ -183,11 +182,12 @@ struct superblock {
     void (*drop)(struct inode *);   /* last reference went away: free storage if nlink is 0 */
     int (*sync)(struct superblock *);
     int (*statfs)(struct superblock *, struct kstatfs *);
+    void (*unmount)(struct superblock *);   /* the last mount of it went away */
 };
 
 struct inode *inode_new(struct superblock *sb, u64 ino);    /* refs 1, zeroed; NULL: no memory */
 struct inode *inode_find(struct superblock *sb, u64 ino);   /* cached: one more reference, or NULL */
-struct inode *inode_get(struct inode *);
+struct inode *inode_get(struct inode *);                    /* these two take NULL, too */
 void inode_put(struct inode *);
 void inode_touch(struct inode *, bool data_changed);        /* mtime if data_changed, and ctime */
 int inode_permission(struct inode *, int may);              /* 0 or -EACCES, by the effective ids */
@@ -207,15 +207,17 @@ struct mount {
 };
 
 struct dentry {
-    struct dentry *parent;          /* itself at a root */
+    struct dentry *parent;          /* itself at a root; the child holds a reference */
     struct inode *inode;            /* NULL: the name is known not to exist */
-    s32 refs;
+    s32 refs;                       /* 0: only cached, on the LRU list */
     u32 hash;
-    u16 length;
+    u32 length;
     bool hashed;                    /* false once unlinked: findable no more */
-    u16 mounted;                    /* mounts that cover it */
-    struct dentry *hash_next, *lru_prev, *lru_next;
-    char name[];
+    u32 mounted;                    /* mounts that cover it */
+    struct dentry *hash_next;
+    struct list lru;
+    char *name;                     /* terminated; short_name, or its own allocation */
+    char short_name[32];
 };
 
 struct path {
@@ -231,12 +233,34 @@ void path_get(const struct path *);
 void path_put(const struct path *);
 static inline struct inode *path_inode(const struct path *p) { return p->dentry->inode; }
 
-/* Walk `name` from `dirfd` (AT_FDCWD: the cwd) to an existing file. *out is referenced. */
+/* Where a relative `name` starts: the directory dirfd, or for AT_FDCWD the cwd; the root if `name`
+ * is absolute. -EBADF, -ENOTDIR. *out is referenced. */
+int path_start(int dirfd, const char *name, struct path *out);
+/* Walk `name` from dirfd (AT_FDCWD: the cwd) to an existing file. *out is referenced. */
 int path_walk(int dirfd, const char *name, unsigned flags, struct path *out);
-/* Walk to the directory of the last component. *last points into `name`; *len may be followed by
- * slashes (*trailing). "." and ".." and "/" come back as they are for the caller to refuse. */
-int path_walk_parent(int dirfd, const char *name, struct path *dir, const char **last, size_t *len,
-                     bool *trailing);
+/* The last component of a path, not looked up yet; `name` points into the text that was walked. */
+struct last {
+    struct path dir;                /* referenced; a directory the caller may search */
+    const char *name;
+    size_t length;                  /* 0: the path was "/" */
+    bool trailing;                  /* slashes followed it */
+    int links;                      /* symlinks followed so far */
+};
+/* Walk from `start` (AT_FDCWD etc.: see path_start) up to the last component. */
+int path_walk_last(const struct path *start, const char *name, struct last *out);
+/* The dentry of a name in a directory, positive or negative, referenced. dir->inode->lock must be
+ * held for dentry_lookup_locked, must not be for dentry_lookup. */
+struct dentry *dentry_lookup(struct dentry *dir, const char *name, size_t length);
+struct dentry *dentry_lookup_locked(struct dentry *dir, const char *name, size_t length);
+struct dentry *dentry_new_root(struct inode *);             /* takes the reference; NULL: no memory */
+struct dentry *dentry_get(struct dentry *);
+void dentry_put(struct dentry *);
+void dentry_unhash(struct dentry *);                        /* the name is gone */
+int dentry_move(struct dentry *, struct dentry *parent, const char *name, size_t length);
+void dentry_prune(struct superblock *);                     /* forget what is only cached (NULL: all) */
+/* Step from a covered directory to what is mounted on it. */
+void path_cross_mounts(struct path *);
+
 /* Text of a path as the caller's root sees it, built at the end of buf; ERR_PTR(-ENAMETOOLONG).
  * An unlinked file has " (deleted)" after it. */
 char *path_text(const struct path *, char *buf, size_t size);
@@ -272,6 +296,7 @@ struct dir_fill {
 
 /* Open by path, as open(2) does (mode is masked by the caller's umask). Kernel path string. */
 struct file *vfs_open(int dirfd, const char *path, u32 flags, u32 mode);
+struct file *vfs_open_path(const struct path *, u32 flags); /* existing, permissions not checked */
 /* For execve: a regular file, executable by the caller, not on a noexec mount; else -EACCES. */
 struct file *vfs_open_exec(int dirfd, const char *path, u32 at_flags);
 /* Read and write at a byte offset with kernel memory; short at end of file. For exec and mmap. */
@@ -314,6 +339,29 @@ void fs_put(struct fs_context *);
 
 /* Called by a file's poll operation: "wake me when this queue is woken". */
 void poll_wait(struct poll_table *, struct wait_queue *);
+
+/* ---- file systems and mounts -------------------------------------------------------------------- */
+
+struct filesystem {
+    const char *name;
+    bool needs_device;
+    struct superblock *(*mount)(const char *source, u32 flags);  /* or ERR_PTR */
+    struct filesystem *next;
+};
+void filesystem_register(struct filesystem *);
+extern struct filesystem *filesystems;
+extern struct mount *mounts;                        /* in order of mounting; the root is first */
+struct mount *mount_attach(struct superblock *, const char *source, const struct path *at, u32 flags);
+struct mount *mount_covering(const struct path *);  /* what is mounted there, or NULL */
+u32 superblock_new_device(void);                    /* an st_dev for a file system without a disk */
+
+/* ---- paths of programs --------------------------------------------------------------------------- */
+
+/* A path copied in: free with kfree. -EFAULT, -ENAMETOOLONG, -ENOMEM. "" is allowed here. */
+char *path_from_user(const char __user *);
+/* A read-only view of the file, counting only: permission to change it under the mount and inode. */
+int path_may_write(const struct path *);            /* 0, -EROFS or -EACCES */
+int mount_writable(const struct mount *);           /* 0 or -EROFS */
 
 /* ---- start and end ------------------------------------------------------------------------------ */
 

@@ -1,0 +1,23 @@
+/* What the files of fs/ share among themselves. */
+#pragma once
+#include "vfs.h"
+
+extern const struct file_ops fifo_ops;              /* pipe.c; its open may sleep for the other end */
+
+struct timespec time_now(void);
+bool in_group(gid_t gid);                           /* of current: its own or a supplementary one */
+
+int inode_truncate(struct inode *, u64 size);       /* takes the lock; -EFBIG, -EISDIR, -EINVAL */
+int dir_may_change(const struct path *dir);         /* create or remove names: 0, -ENOENT, -EROFS, -EACCES */
+
+/* A readdir entry for "." or ".." or a name; returns add's value and counts the position. */
+static inline int dir_emit(struct dir_fill *fill, const char *name, size_t len, u64 ino, u32 mode, u64 next) {
+    return fill->add(fill, name, len, ino, mode, next);
+}
+
+/* The file systems. */
+void ext2_register(void);
+void ramfs_register(void);                          /* tmpfs and devtmpfs */
+void procfs_register(void);
+/* Put a node into a mounted ramfs; used to fill /dev. 0 or an error. */
+int ramfs_add(struct superblock *, const char *name, u32 mode, u32 rdev);

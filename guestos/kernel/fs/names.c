@@ -1,0 +1,275 @@
+/* Making, removing and moving names: mkdir, mknod, unlink, rmdir, rename, link, symlink, readlink. */
+#include "vfs.h"
+#include "fs.h"
+#include "mm.h"
+#include "lib.h"
+#include "task.h"
+#include "user.h"
+#include "syscalls.h"
+
+static struct mutex rename_lock;        /* one rename at a time: the tree stands still for its checks */
+
+int dir_may_change(const struct path *dir) {
+    struct inode *inode = path_inode(dir);
+    if (!inode->nlink) return -ENOENT;  /* removed while we stood in it */
+    int error = inode_permission(inode, MAY_WRITE | MAY_EXEC);
+    return error ? error : mount_writable(dir->mnt);
+}
+
+static bool is_dots(const struct last *last) {
+    return last->name[0] == '.' && (last->length == 1 || (last->length == 2 && last->name[1] == '.'));
+}
+
+/* The directory of a program's path and its last component; *text is freed with the walk's end. */
+static int walk_user(int dirfd, const char *path, struct last *last, char **text) {
+    *text = path_from_user(path);
+    if (IS_ERR(*text)) return PTR_ERR(*text);
+    struct path start;
+    int error = path_start(dirfd, *text, &start);
+    if (!error) {
+        error = path_walk_last(&start, *text, last);
+        path_put(&start);
+    }
+    if (error) kfree(*text);
+    return error;
+}
+
+static void walk_done(struct last *last, char *text) {
+    path_put(&last->dir);
+    kfree(text);
+}
+
+/* The negative dentry to create `last` as, with the directory locked on success only. */
+static struct dentry *begin_create(struct last *last, bool directory) {
+    if (!last->length || is_dots(last)) return ERR_PTR(-EEXIST);
+    struct inode *dir = path_inode(&last->dir);
+    mutex_lock(&dir->lock);
+    struct dentry *d = dentry_lookup_locked(last->dir.dentry, last->name, last->length);
+    int error = IS_ERR(d) ? PTR_ERR(d) : d->inode ? -EEXIST : last->trailing && !directory ? -ENOENT : dir_may_change(&last->dir);
+    if (!error) return d;
+    if (!IS_ERR(d)) dentry_put(d);
+    mutex_unlock(&dir->lock);
+    return ERR_PTR(error);
+}
+
+static int create(int dirfd, const char *path, u32 mode, u32 rdev, const char *target) {
+    struct last last;
+    char *text;
+    int error = walk_user(dirfd, path, &last, &text);
+    if (error) return error;
+    struct dentry *d = begin_create(&last, S_ISDIR(mode));
+    error = IS_ERR(d) ? PTR_ERR(d) : 0;
+    if (!error) {
+        struct inode *dir = path_inode(&last.dir), *inode = NULL;
+        mode &= ~current->fs->umask | S_IFMT;
+        if (target) error = dir->ops->symlink ? dir->ops->symlink(dir, d->name, d->length, target) : -EPERM;
+        else error = dir->ops->create ? dir->ops->create(dir, d->name, d->length, mode, rdev, &inode) : -EPERM;
+        if (!error && inode) d->inode = inode;
+        else if (!error) dentry_unhash(d);          /* found anew at the next lookup */
+        dentry_put(d);
+        mutex_unlock(&dir->lock);
+    }
+    walk_done(&last, text);
+    return error;
+}
+
+long sys_mkdirat(int dirfd, const char *path, mode_t mode) {
+    return create(dirfd, path, S_IFDIR | (mode & 01777), 0, NULL);
+}
+long sys_mkdir(const char *path, mode_t mode) { return sys_mkdirat(AT_FDCWD, path, mode); }
+
+long sys_mknodat(int dirfd, const char *path, mode_t mode, u64 dev) {
+    if (!(mode & S_IFMT)) mode |= S_IFREG;
+    if (S_ISDIR(mode)) return -EPERM;
+    bool is_device = S_ISCHR(mode) || S_ISBLK(mode);
+    if (!is_device && !S_ISREG(mode) && !S_ISFIFO(mode)) return -EINVAL;
+    if (is_device && !capable(CAP_MKNOD)) return -EPERM;
+    if (is_device && dev > 0xffff) return -EINVAL;      /* the 8-bit numbers every file system here stores */
+    return create(dirfd, path, mode & (S_IFMT | 07777), is_device ? dev : 0, NULL);
+}
+long sys_mknod(const char *path, mode_t mode, u64 dev) { return sys_mknodat(AT_FDCWD, path, mode, dev); }
+
+long sys_symlinkat(const char *target, int dirfd, const char *path) {
+    char *text = path_from_user(target);
+    if (IS_ERR(text)) return PTR_ERR(text);
+    int error = text[0] ? create(dirfd, path, S_IFLNK | 0777, 0, text) : -ENOENT;
+    kfree(text);
+    return error;
+}
+long sys_symlink(const char *target, const char *path) { return sys_symlinkat(target, AT_FDCWD, path); }
+
+long sys_linkat(int from_fd, const char *from, int to_fd, const char *to, int flags) {
+    if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) return -EINVAL;
+    char *text = path_from_user(from);
+    if (IS_ERR(text)) return PTR_ERR(text);
+    struct path source;
+    unsigned walk = (flags & AT_SYMLINK_FOLLOW ? WALK_FOLLOW : 0) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
+    int error = path_walk(from_fd, text, walk, &source);
+    kfree(text);
+    if (error) return error;
+    struct last last;
+    error = walk_user(to_fd, to, &last, &text);
+    if (!error) {
+        struct dentry *d = begin_create(&last, false);
+        error = IS_ERR(d) ? PTR_ERR(d) : 0;
+        if (!error) {
+            struct inode *dir = path_inode(&last.dir), *inode = path_inode(&source);
+            if (source.mnt != last.dir.mnt) error = -EXDEV;
+            else if (S_ISDIR(inode->mode) || !dir->ops->link) error = -EPERM;
+            else if (!inode->nlink) error = -ENOENT;
+            else error = dir->ops->link(dir, d->name, d->length, inode);
+            if (!error) d->inode = inode_get(inode);
+            dentry_put(d);
+            mutex_unlock(&dir->lock);
+        }
+        walk_done(&last, text);
+    }
+    path_put(&source);
+    return error;
+}
+long sys_link(const char *from, const char *to) { return sys_linkat(AT_FDCWD, from, AT_FDCWD, to, 0); }
+
+/* May the name of `inode` be taken out of the directory: the sticky bit's rule, and mounts. */
+static int may_remove(const struct path *dir, struct dentry *d) {
+    int error = dir_may_change(dir);
+    if (error) return error;
+    struct inode *parent = path_inode(dir);
+    u32 uid = current->cred.fsuid;
+    if (parent->mode & S_ISVTX && d->inode->uid != uid && parent->uid != uid && !capable(CAP_FOWNER)) return -EPERM;
+    return d->mounted ? -EBUSY : 0;
+}
+
+static int remove_name(int dirfd, const char *path, bool directory) {
+    struct last last;
+    char *text;
+    int error = walk_user(dirfd, path, &last, &text);
+    if (error) return error;
+    struct inode *dir = path_inode(&last.dir);
+    if (!last.length) error = directory ? -EBUSY : -EISDIR;
+    else if (is_dots(&last)) error = !directory ? -EISDIR : last.length == 1 ? -EINVAL : -ENOTEMPTY;
+    if (error) goto out;
+    mutex_lock(&dir->lock);
+    struct dentry *d = dentry_lookup_locked(last.dir.dentry, last.name, last.length);
+    if (IS_ERR(d)) error = PTR_ERR(d);
+    else {
+        if (!d->inode) error = -ENOENT;
+        else if (last.trailing && !directory) error = S_ISDIR(d->inode->mode) ? -EISDIR : -ENOTDIR;
+        else if (!(error = may_remove(&last.dir, d))) {
+            if (directory && !S_ISDIR(d->inode->mode)) error = -ENOTDIR;
+            else if (!directory && S_ISDIR(d->inode->mode)) error = -EISDIR;
+            else error = dir->ops->unlink ? dir->ops->unlink(dir, d->name, d->length, d->inode) : -EPERM;
+        }
+        if (!error) dentry_unhash(d);
+    }
+    mutex_unlock(&dir->lock);
+    if (!IS_ERR(d)) dentry_put(d);      /* unlocked: the last use frees the file's blocks */
+out:
+    walk_done(&last, text);
+    return error;
+}
+
+long sys_unlinkat(int dirfd, const char *path, int flags) {
+    if (flags & ~AT_REMOVEDIR) return -EINVAL;
+    return remove_name(dirfd, path, flags & AT_REMOVEDIR);
+}
+long sys_unlink(const char *path) { return remove_name(AT_FDCWD, path, false); }
+long sys_rmdir(const char *path) { return remove_name(AT_FDCWD, path, true); }
+
+static bool is_ancestor(const struct dentry *above, const struct dentry *d) {
+    for (;; d = d->parent) {
+        if (d == above) return true;
+        if (d->parent == d) return false;
+    }
+}
+
+#define RENAME_NOREPLACE 1
+
+/* With both directories locked. */
+static int rename_locked(struct last *from, struct last *to, struct dentry *d, struct dentry *target, unsigned flags) {
+    int error;
+    if (!d->inode) return -ENOENT;
+    bool directory = S_ISDIR(d->inode->mode);
+    if (!directory && (from->trailing || (to->trailing && !target->inode))) return -ENOTDIR;
+    if (flags & RENAME_NOREPLACE && target->inode) return -EEXIST;
+    if (is_ancestor(d, to->dir.dentry)) return -EINVAL;         /* into itself */
+    if (is_ancestor(target, from->dir.dentry)) return -ENOTEMPTY;
+    if (d->inode == target->inode) return 0;
+    if ((error = may_remove(&from->dir, d))) return error;
+    if ((error = target->inode ? may_remove(&to->dir, target) : dir_may_change(&to->dir))) return error;
+    if (target->inode && directory && !S_ISDIR(target->inode->mode)) return -ENOTDIR;
+    if (target->inode && !directory && S_ISDIR(target->inode->mode)) return -EISDIR;
+    if (directory && from->dir.dentry != to->dir.dentry && (error = inode_permission(d->inode, MAY_WRITE))) return error;
+    struct inode *dir = path_inode(&from->dir);
+    if (!dir->ops->rename) return -EPERM;
+    error = dir->ops->rename(dir, d->name, d->length, d->inode, path_inode(&to->dir), target->name, target->length, target->inode);
+    if (error) return error;
+    dentry_unhash(target);
+    /* Out of memory for the name only: the disk is right, so drop the cached one. */
+    if (dentry_move(d, to->dir.dentry, to->name, to->length)) dentry_unhash(d);
+    return 0;
+}
+
+long sys_renameat2(int from_fd, const char *from_path, int to_fd, const char *to_path, unsigned flags) {
+    if (flags & ~RENAME_NOREPLACE) return -EINVAL;
+    struct last from, to;
+    char *from_text, *to_text;
+    int error = walk_user(from_fd, from_path, &from, &from_text);
+    if (error) return error;
+    error = walk_user(to_fd, to_path, &to, &to_text);
+    if (error) {
+        walk_done(&from, from_text);
+        return error;
+    }
+    struct dentry *d = NULL, *target = NULL;
+    if (from.dir.mnt != to.dir.mnt) error = -EXDEV;
+    else if (!from.length || is_dots(&from)) error = -EBUSY;
+    else if (!to.length || is_dots(&to)) error = flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
+    if (error) goto out;
+    mutex_lock(&rename_lock);
+    struct inode *a = path_inode(&from.dir), *b = path_inode(&to.dir);
+    mutex_lock(a < b ? &a->lock : &b->lock);
+    if (a != b) mutex_lock(a < b ? &b->lock : &a->lock);
+    d = dentry_lookup_locked(from.dir.dentry, from.name, from.length);
+    if (IS_ERR(d)) error = PTR_ERR(d), d = NULL;
+    else {
+        target = dentry_lookup_locked(to.dir.dentry, to.name, to.length);
+        if (IS_ERR(target)) error = PTR_ERR(target), target = NULL;
+        else error = rename_locked(&from, &to, d, target, flags);
+    }
+    mutex_unlock(&a->lock);
+    if (a != b) mutex_unlock(&b->lock);
+    mutex_unlock(&rename_lock);
+out:
+    if (target) dentry_put(target);
+    if (d) dentry_put(d);
+    walk_done(&to, to_text);
+    walk_done(&from, from_text);
+    return error;
+}
+long sys_renameat(int from_fd, const char *from, int to_fd, const char *to) {
+    return sys_renameat2(from_fd, from, to_fd, to, 0);
+}
+long sys_rename(const char *from, const char *to) { return sys_renameat2(AT_FDCWD, from, AT_FDCWD, to, 0); }
+
+long sys_readlinkat(int dirfd, const char *path, char *buf, size_t size) {
+    if ((s32)size <= 0) return -EINVAL;
+    char *text = path_from_user(path);
+    if (IS_ERR(text)) return PTR_ERR(text);
+    struct path at;
+    bool empty = !text[0];
+    int error = path_walk(dirfd, text, WALK_EMPTY, &at);
+    if (empty && dirfd == AT_FDCWD) error = error ? error : (path_put(&at), -ENOENT);
+    long length = error;
+    if (!error) {
+        struct inode *inode = path_inode(&at);
+        length = !S_ISLNK(inode->mode) ? (empty ? -ENOENT : -EINVAL) : inode->ops->readlink(inode, text, PATH_MAX);
+        path_put(&at);
+        if (length > 0) {
+            length = MIN((size_t)length, size);
+            if (copy_to_user(buf, text, length)) length = -EFAULT;
+        }
+    }
+    kfree(text);
+    return length;
+}
+long sys_readlink(const char *path, char *buf, size_t size) { return sys_readlinkat(AT_FDCWD, path, buf, size); }

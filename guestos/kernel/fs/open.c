@@ -1,0 +1,208 @@
+/* Opening: from a path and flags to a file with operations, creating it if asked. */
+#include "vfs.h"
+#include "mm.h"
+#include "lib.h"
+#include "task.h"
+#include "device.h"
+#include "fs.h"
+#include "syscalls.h"
+
+/* What an O_PATH descriptor can do: nothing but stand for its path. */
+static const struct file_ops path_only_ops = { 0 };
+
+/* Bind the file to what its inode stands for. */
+static int bind(struct file *file) {
+    struct inode *inode = file->inode;
+    if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode)) {
+        struct device *device = device_find(inode->mode, inode->rdev);
+        if (!device) return -ENXIO;
+        file->ops = device->ops;
+        file->data = device->data;
+    } else if (S_ISFIFO(inode->mode)) {
+        file->ops = &fifo_ops;
+    } else if (inode->fops) {
+        file->ops = inode->fops;
+    } else {
+        return -ENXIO;
+    }
+    return file->ops->open ? file->ops->open(inode, file) : 0;
+}
+
+struct file *vfs_open_path(const struct path *path, u32 flags) {
+    struct file *file = file_new(&path_only_ops, path_inode(path), flags);
+    if (!file) return ERR_PTR(-ENOMEM);
+    file->path = *path;
+    path_get(path);
+    if (flags & O_PATH) return file;
+    int error = bind(file);
+    if (!error) return file;
+    file->ops = &path_only_ops;         /* open failed: nothing to release */
+    file_put(file);
+    return ERR_PTR(error);
+}
+
+static int access_of(u32 flags) {
+    int may = (const int[]){ MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE }[flags & O_ACCMODE];
+    return flags & O_TRUNC ? may | MAY_WRITE : may;
+}
+
+/* The checks of open(2) on an existing file, in Linux's order. */
+static int may_open(const struct path *path, u32 flags) {
+    struct inode *inode = path_inode(path);
+    int may = access_of(flags);
+    if (S_ISLNK(inode->mode)) return -ELOOP;
+    if (S_ISDIR(inode->mode) && may & MAY_WRITE) return -EISDIR;
+    if ((S_ISCHR(inode->mode) || S_ISBLK(inode->mode)) && path->mnt->flags & MS_NODEV) return -EACCES;
+    bool stored = S_ISREG(inode->mode) || S_ISDIR(inode->mode);
+    int error = may & MAY_WRITE && stored ? mount_writable(path->mnt) : 0;
+    if (!error) error = inode_permission(inode, may);
+    if (error) return error;
+    if (flags & O_NOATIME && current->cred.fsuid != inode->uid && !capable(CAP_FOWNER)) return -EPERM;
+    return 0;
+}
+
+static struct file *open_existing(const struct path *path, u32 flags) {
+    struct inode *inode = path_inode(path);
+    if (flags & O_DIRECTORY && !S_ISDIR(inode->mode)) return ERR_PTR(-ENOTDIR);
+    if (!(flags & O_PATH)) {
+        int error = may_open(path, flags);
+        if (error) return ERR_PTR(error);
+    }
+    struct file *file = vfs_open_path(path, flags);
+    if (!IS_ERR(file) && flags & O_TRUNC && S_ISREG(inode->mode) && !(flags & O_PATH)) {
+        int error = inode_truncate(inode, 0);
+        if (error) {
+            file_put(file);
+            return ERR_PTR(error);
+        }
+    }
+    return file;
+}
+
+/* Create `last` in its directory, or open what is there; one try, *again set at a symlink, whose
+ * text then is in `text`. */
+static struct file *create_at(struct last *last, u32 flags, u32 mode, char *text, bool *again) {
+    struct inode *dir = path_inode(&last->dir);
+    if (!last->length) return ERR_PTR(-EISDIR);
+    if (last->trailing) return ERR_PTR(-EISDIR);
+    bool dots = last->name[0] == '.' && (last->length == 1 || (last->length == 2 && last->name[1] == '.'));
+    if (dots) return ERR_PTR(flags & O_EXCL ? -EEXIST : -EISDIR);
+    mutex_lock(&dir->lock);
+    struct dentry *d = dentry_lookup_locked(last->dir.dentry, last->name, last->length);
+    if (IS_ERR(d)) {
+        mutex_unlock(&dir->lock);
+        return (struct file *)d;
+    }
+    int error = 0;
+    bool created = false;
+    if (!d->inode) {
+        error = dir_may_change(&last->dir);
+        struct inode *inode;
+        if (!error) error = dir->ops->create(dir, d->name, d->length, S_IFREG | (mode & 07777 & ~current->fs->umask), 0, &inode);
+        if (!error) {
+            d->inode = inode;
+            created = true;
+        }
+    } else if (flags & O_EXCL) error = -EEXIST;
+    mutex_unlock(&dir->lock);
+    struct file *file = ERR_PTR(error);
+    if (!error) {
+        struct path path = { last->dir.mnt, d };
+        path_get(&path);
+        path_cross_mounts(&path);
+        struct inode *inode = path_inode(&path);
+        if (created) file = vfs_open_path(&path, flags);    /* whatever its mode: it is ours */
+        else if (S_ISLNK(inode->mode) && !(flags & O_NOFOLLOW) && inode->ops->readlink && !inode->ops->get_link) {
+            int length = inode->ops->readlink(inode, text, PATH_MAX - 1);
+            *again = length >= 0;
+            text[MAX(length, 0)] = 0;
+            file = ERR_PTR(length);
+        } else file = S_ISDIR(inode->mode) ? ERR_PTR(-EISDIR) : open_existing(&path, flags);
+        path_put(&path);
+    }
+    dentry_put(d);
+    return file;
+}
+
+static struct file *open_create(int dirfd, const char *name, u32 flags, u32 mode) {
+    char *text[2] = { kmalloc(PATH_MAX), kmalloc(PATH_MAX) };   /* the link read, the link walked */
+    struct file *file = ERR_PTR(-ENOMEM);
+    struct path start;
+    int error, links = 0;
+    if (!text[0] || !text[1]) goto out;
+    error = path_start(dirfd, name, &start);
+    file = ERR_PTR(error);
+    if (error) goto out;
+    for (int turn = 0;; turn ^= 1) {
+        struct last last;
+        bool again = false;
+        error = path_walk_last(&start, name, &last);
+        path_put(&start);
+        file = ERR_PTR(error);
+        if (error) break;
+        links += last.links;
+        file = create_at(&last, flags, mode, text[turn], &again);
+        start = last.dir;               /* a link's text starts at the link's directory */
+        name = text[turn];
+        if (!again || ++links > SYMLINK_DEPTH_MAX) {
+            path_put(&start);
+            if (again) file = ERR_PTR(-ELOOP);
+            break;
+        }
+    }
+out:
+    kfree(text[0]);
+    kfree(text[1]);
+    return file;
+}
+
+#define OPEN_FLAGS (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_DSYNC | O_LARGEFILE | \
+                    O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_SYNC | O_PATH)
+
+struct file *vfs_open(int dirfd, const char *name, u32 flags, u32 mode) {
+    /* open(2) ignores unknown flags for ever; those that promise something we can't keep are refused. */
+    if (flags & ~OPEN_FLAGS) return ERR_PTR(-EINVAL);
+    if (flags & O_PATH) flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    if (flags & O_CREAT && flags & O_DIRECTORY) return ERR_PTR(-EINVAL);
+    if (!name[0]) return ERR_PTR(-ENOENT);
+    if (flags & O_CREAT) return open_create(dirfd, name, flags, mode);
+    struct path path;
+    int error = path_walk(dirfd, name, flags & O_NOFOLLOW ? 0 : WALK_FOLLOW, &path);
+    if (error) return ERR_PTR(error);
+    struct file *file = open_existing(&path, flags);
+    path_put(&path);
+    return file;
+}
+
+struct file *vfs_open_exec(int dirfd, const char *name, u32 at_flags) {
+    struct path path;
+    if (at_flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return ERR_PTR(-EINVAL);
+    unsigned walk = (at_flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (at_flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
+    int error = path_walk(dirfd, name, walk, &path);
+    if (error) return ERR_PTR(error);
+    struct inode *inode = path_inode(&path);
+    struct file *file;
+    if (S_ISLNK(inode->mode)) file = ERR_PTR(-ELOOP);
+    else if (!S_ISREG(inode->mode) || path.mnt->flags & MS_NOEXEC) file = ERR_PTR(-EACCES);
+    else if ((error = inode_permission(inode, MAY_EXEC))) file = ERR_PTR(error);
+    else file = vfs_open_path(&path, O_RDONLY);
+    path_put(&path);
+    return file;
+}
+
+long sys_openat(int dirfd, const char *path, int flags, mode_t mode) {
+    char *name = path_from_user(path);
+    if (IS_ERR(name)) return PTR_ERR(name);
+    struct file *file = vfs_open(dirfd, name, flags, mode);
+    kfree(name);
+    if (IS_ERR(file)) return PTR_ERR(file);
+    int fd = fd_install(file, 0, flags & O_CLOEXEC);
+    if (fd < 0) file_put(file);
+    return fd;
+}
+
+long sys_open(const char *path, int flags, mode_t mode) { return sys_openat(AT_FDCWD, path, flags, mode); }
+
+long sys_creat(const char *path, mode_t mode) {
+    return sys_openat(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
+}

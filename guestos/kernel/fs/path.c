@@ -1,0 +1,206 @@
+/* Path resolution: from text to a file, as path_resolution(7) tells it, and back to text. */
+#include "vfs.h"
+#include "mm.h"
+#include "lib.h"
+#include "task.h"
+#include "user.h"
+
+void path_get(const struct path *p) {
+    p->mnt->refs++;
+    dentry_get(p->dentry);
+}
+
+void path_put(const struct path *p) {
+    dentry_put(p->dentry);
+    p->mnt->refs--;
+}
+
+static void path_set(struct path *to, const struct path *from) {
+    struct path old = *to;
+    path_get(from);
+    *to = *from;
+    path_put(&old);
+}
+
+char *path_from_user(const char __user *from) {
+    char *text = kmalloc(PATH_MAX);
+    if (!text) return ERR_PTR(-ENOMEM);
+    ssize_t length = strncpy_from_user(text, from, PATH_MAX);
+    if (length >= 0) return text;
+    kfree(text);
+    return ERR_PTR(length);
+}
+
+int path_start(int dirfd, const char *name, struct path *out) {
+    if (name[0] == '/') *out = current->fs->root;
+    else if (dirfd == AT_FDCWD) *out = current->fs->cwd;
+    else {
+        struct file *file = fd_get(dirfd);
+        if (!file) return -EBADF;
+        int error = !file->path.mnt ? (name[0] ? -ENOTDIR : -ENOENT)
+                    : name[0] && !S_ISDIR(file->inode->mode) ? -ENOTDIR : 0;
+        if (!error) {
+            *out = file->path;
+            path_get(out);
+        }
+        file_put(file);
+        return error;
+    }
+    path_get(out);
+    return 0;
+}
+
+void path_cross_mounts(struct path *p) {
+    struct mount *mnt;
+    while (p->dentry->mounted && (mnt = mount_covering(p))) path_set(p, &(struct path){ mnt, mnt->root });
+}
+
+static bool is_root(const struct path *p) {
+    return p->dentry == current->fs->root.dentry && p->mnt == current->fs->root.mnt;
+}
+
+static void go_up(struct path *p) {
+    /* ".." of a mount's root is that of the directory it covers; ".." of our root is itself. */
+    while (!is_root(p) && p->dentry == p->mnt->root && p->mnt->parent)
+        path_set(p, &(struct path){ p->mnt->parent, p->mnt->at });
+    if (!is_root(p)) path_set(p, &(struct path){ p->mnt, p->dentry->parent });
+    path_cross_mounts(p);
+}
+
+static int walk(struct path *at, const char *name, unsigned flags, int *links, struct last *last);
+
+/* Follow `link`, found in directory *at; *at becomes what it leads to. */
+static int follow(struct path *at, const struct path *link, int *links) {
+    struct inode *inode = path_inode(link);
+    if (++*links > SYMLINK_DEPTH_MAX) return -ELOOP;
+    if (inode->ops->get_link) {
+        struct path target;
+        int error = inode->ops->get_link(inode, &target);
+        if (error) return error;
+        path_put(at);
+        *at = target;
+        return 0;
+    }
+    char *text = kmalloc(PATH_MAX);
+    if (!text) return -ENOMEM;
+    int length = inode->ops->readlink(inode, text, PATH_MAX - 1);
+    if (length >= 0) {
+        text[length] = 0;
+        if (text[0] == '/') path_set(at, &current->fs->root);
+        length = length ? walk(at, text, WALK_FOLLOW, links, NULL) : -ENOENT;
+    }
+    kfree(text);
+    return MIN(length, 0);
+}
+
+/* One component: *at, a directory that may be searched, becomes the named file. */
+static int step(struct path *at, const char *name, size_t length, bool follow_link, int *links) {
+    if (length == 1 && name[0] == '.') return 0;
+    if (length == 2 && name[0] == '.' && name[1] == '.') {
+        go_up(at);
+        return 0;
+    }
+    if (length > NAME_MAX) return -ENAMETOOLONG;
+    struct dentry *d = dentry_lookup(at->dentry, name, length);
+    if (IS_ERR(d)) return PTR_ERR(d);
+    struct path next = { at->mnt, d };
+    int error = 0;
+    if (!d->inode) error = -ENOENT;
+    else if (S_ISLNK(d->inode->mode) && follow_link) error = follow(at, &next, links);
+    else {
+        path_set(at, &next);
+        path_cross_mounts(at);
+    }
+    dentry_put(d);
+    return error;
+}
+
+static int may_search(struct path *at) {
+    if (!S_ISDIR(path_inode(at)->mode)) return -ENOTDIR;
+    return inode_permission(path_inode(at), MAY_EXEC);
+}
+
+/* Moves *at along `name`. With `last`, stops before the last component and describes it there. */
+static int walk(struct path *at, const char *name, unsigned flags, int *links, struct last *last) {
+    while (*name == '/') name++;
+    if (last) *last = (struct last){ .name = name };
+    while (*name) {
+        int error = may_search(at);
+        if (error) return error;
+        size_t length = 0;
+        while (name[length] && name[length] != '/') length++;
+        const char *next = name + length;
+        while (*next == '/') next++;
+        bool trailing = name[length] == '/';
+        if (!*next && last) {
+            if (length > NAME_MAX) return -ENAMETOOLONG;
+            last->name = name;
+            last->length = length;
+            last->trailing = trailing;
+            return 0;
+        }
+        error = step(at, name, length, *next || trailing || flags & WALK_FOLLOW, links);
+        if (error) return error;
+        if (trailing && !*next && !S_ISDIR(path_inode(at)->mode)) return -ENOTDIR;
+        name = next;
+    }
+    if (flags & WALK_DIRECTORY && !S_ISDIR(path_inode(at)->mode)) return -ENOTDIR;
+    return 0;
+}
+
+int path_walk(int dirfd, const char *name, unsigned flags, struct path *out) {
+    if (!name[0] && !(flags & WALK_EMPTY)) return -ENOENT;
+    int links = 0;
+    int error = path_start(dirfd, name, out);
+    if (error) return error;
+    error = walk(out, name, flags, &links, NULL);
+    if (error) path_put(out);
+    return error;
+}
+
+int path_walk_last(const struct path *start, const char *name, struct last *out) {
+    if (!name[0]) return -ENOENT;
+    struct path at = name[0] == '/' ? current->fs->root : *start;
+    int links = 0;
+    path_get(&at);
+    int error = walk(&at, name, 0, &links, out);
+    if (error) {
+        path_put(&at);
+        return error;
+    }
+    out->dir = at;
+    out->links = links;
+    return 0;
+}
+
+static bool reachable(const struct path *p) {
+    for (const struct dentry *d = p->dentry; d->parent != d; d = d->parent)
+        if (!d->hashed) return false;
+    return true;
+}
+
+char *path_text(const struct path *p, char *buf, size_t size) {
+    char *at = buf + size;
+    *--at = 0;
+    if (!reachable(p)) {
+        static const char deleted[] = " (deleted)";
+        at -= sizeof(deleted) - 1;
+        memcpy(at, deleted, sizeof(deleted) - 1);
+    }
+    struct path here = *p;
+    char *end = at;
+    while (!is_root(&here)) {
+        if (here.dentry == here.mnt->root) {
+            if (!here.mnt->parent) break;
+            here = (struct path){ here.mnt->parent, here.mnt->at };
+            continue;
+        }
+        if ((size_t)(at - buf) < here.dentry->length + 1) return ERR_PTR(-ENAMETOOLONG);
+        at -= here.dentry->length;
+        memcpy(at, here.dentry->name, here.dentry->length);
+        *--at = '/';
+        here.dentry = here.dentry->parent;
+    }
+    if (at == end) *--at = '/';
+    return at;
+}

@@ -1,0 +1,272 @@
+/* Reading and writing open files: the calls that move bytes or the position. */
+#include "vfs.h"
+#include "fs.h"
+#include "mm.h"
+#include "lib.h"
+#include "task.h"
+#include "user.h"
+#include "syscalls.h"
+
+#define RW_MAX 0x7ffff000UL             /* read(2): at most this many bytes in one call */
+#define IOV_MAX 1024
+
+struct iovec { char *base; size_t length; };
+
+static bool readable(const struct file *f) { return !(f->flags & O_PATH) && (f->flags & O_ACCMODE) != O_WRONLY; }
+static bool writable(const struct file *f) { return !(f->flags & O_PATH) && (f->flags & O_ACCMODE) != O_RDONLY; }
+
+static ssize_t move_at(struct file *f, struct io *io, u64 pos, bool write) {
+    if (write ? !writable(f) : !readable(f)) return -EBADF;
+    if (S_ISDIR(f->inode->mode)) return -EISDIR;
+    if (write ? !f->ops->write : !f->ops->read) return -EINVAL;
+    io->left = MIN(io->left, RW_MAX);
+    if (io->user && !user_range_ok(io->base, io->left)) return -EFAULT;
+    ssize_t n = write ? f->ops->write(f, io, pos) : f->ops->read(f, io, pos);
+    if (n == -EPIPE && write) send_signal(current, SIGPIPE);
+    return n;
+}
+
+/* At the file's own position, which moves along. */
+static ssize_t move(struct file *f, struct io *io, bool write) {
+    if (f->ops->stream) return move_at(f, io, 0, write);
+    ssize_t n = move_at(f, io, f->pos, write);
+    if (n > 0) f->pos += n;
+    if (n > 0 && write && f->flags & O_APPEND) f->pos = f->inode->size;    /* it went to the end */
+    return n;
+}
+
+ssize_t vfs_read_at(struct file *f, u64 pos, void *to, size_t n) {
+    if (S_ISDIR(f->inode->mode)) return -EISDIR;
+    if (!f->ops->read) return -EINVAL;
+    size_t done = 0;
+    while (done < n) {
+        struct io io = { (char *)to + done, n - done, false };
+        ssize_t got = f->ops->read(f, &io, pos + done);
+        if (got <= 0) return done ? (ssize_t)done : got;
+        done += got;
+    }
+    return done;
+}
+
+ssize_t vfs_write_at(struct file *f, u64 pos, const void *from, size_t n) {
+    struct io io = { (char *)from, n, false };
+    return f->ops->write ? f->ops->write(f, &io, pos) : -EINVAL;
+}
+
+static long move_fd(int fd, char *buf, size_t count, bool write, bool positioned, off_t offset) {
+    if (positioned && offset < 0) return -EINVAL;
+    struct file *f = fd_get(fd);
+    if (!f) return -EBADF;
+    struct io io = { buf, count, true };
+    long n = positioned && f->ops->stream ? -ESPIPE : positioned ? move_at(f, &io, offset, write) : move(f, &io, write);
+    file_put(f);
+    return n;
+}
+
+long sys_read(int fd, char *buf, size_t count) { return move_fd(fd, buf, count, false, false, 0); }
+long sys_write(int fd, const char *buf, size_t count) { return move_fd(fd, (char *)buf, count, true, false, 0); }
+long sys_pread64(int fd, char *buf, size_t count, off_t offset) { return move_fd(fd, buf, count, false, true, offset); }
+long sys_pwrite64(int fd, const char *buf, size_t count, off_t offset) {
+    return move_fd(fd, (char *)buf, count, true, true, offset);
+}
+
+static long move_vector(int fd, const struct iovec *iov, int count, bool write) {
+    struct file *f = fd_get(fd);
+    if (!f) return -EBADF;
+    struct iovec few[8], *vector = few;
+    long result = -EINVAL, total = 0;
+    if (count < 0 || count > IOV_MAX) goto out;
+    result = -ENOMEM;
+    if (count > (int)ARRAY_SIZE(few) && !(vector = kmalloc(count * sizeof(*vector)))) goto out;
+    result = -EFAULT;
+    if (copy_from_user(vector, iov, count * sizeof(*vector))) goto out;
+    for (int i = 0; i < count; i++) {
+        result = -EINVAL;
+        if ((ssize_t)vector[i].length < 0 || (total += vector[i].length) < 0) goto out;
+        result = -EFAULT;
+        if (!user_range_ok(vector[i].base, vector[i].length)) goto out;
+    }
+    if (!count && (write ? !writable(f) : !readable(f))) result = -EBADF;
+    else result = 0;
+    for (int i = 0; i < count; i++) {
+        if (!vector[i].length && i + 1 < count) continue;
+        struct io io = { vector[i].base, vector[i].length, true };
+        ssize_t n = move(f, &io, write);
+        if (n < 0) {
+            if (!result) result = n;
+            break;
+        }
+        result += n;
+        if ((size_t)n < vector[i].length) break;
+        /* A terminal or pipe that gave something must not be waited for again. */
+        if (!write && f->ops->stream && n) break;
+    }
+out:
+    if (vector != few) kfree(vector);
+    file_put(f);
+    return result;
+}
+
+long sys_readv(int fd, const struct iovec *iov, int count) { return move_vector(fd, iov, count, false); }
+long sys_writev(int fd, const struct iovec *iov, int count) { return move_vector(fd, iov, count, true); }
+
+#define SEEK_SET 0
+#define SEEK_CUR 1
+#define SEEK_END 2
+#define SEEK_DATA 3
+#define SEEK_HOLE 4
+
+long sys_lseek(int fd, off_t offset, int whence) {
+    struct file *f = fd_get(fd);
+    if (!f) return -EBADF;
+    long result = 0;
+    off_t size = f->inode->size;
+    if (f->flags & O_PATH) result = -EBADF;
+    else if (f->ops->stream) result = -ESPIPE;
+    else if (whence == SEEK_CUR) offset += f->pos;
+    else if (whence == SEEK_END) offset += size;
+    else if (whence == SEEK_DATA || whence == SEEK_HOLE) {
+        /* lseek(2) allows a file system to take every byte for data and the end for the only hole. */
+        if (offset < 0 || offset >= size) result = -ENXIO;
+        else if (whence == SEEK_HOLE) offset = size;
+    } else if (whence != SEEK_SET) result = -EINVAL;
+    if (!result && offset < 0) result = -EINVAL;
+    if (!result) result = f->pos = offset;
+    file_put(f);
+    return result;
+}
+
+long sys_sendfile(int out_fd, int in_fd, off_t *offset, size_t count) {
+    struct file *in = fd_get(in_fd), *out = fd_get(out_fd);
+    off_t pos = 0;
+    long result = -EBADF;
+    char *page = NULL;
+    if (!in || !out || !readable(in) || !writable(out)) goto done;
+    result = -EINVAL;
+    if (out->flags & O_APPEND || !in->ops->read || !out->ops->write) goto done;
+    result = S_ISREG(in->inode->mode) || S_ISBLK(in->inode->mode) ? 0 : -EINVAL;
+    if (result) goto done;                      /* the source must be one that could be mapped */
+    pos = in->pos;
+    if (offset) {
+        result = -EFAULT;
+        if (get_user(pos, offset)) goto done;
+        result = -EINVAL;
+        if (pos < 0) goto done;
+    }
+    result = -ENOMEM;
+    if (!(page = alloc_page())) goto done;
+    result = 0;
+    count = MIN(count, RW_MAX);
+    while (count) {
+        ssize_t n = vfs_read_at(in, pos, page, MIN(count, PAGE_SIZE));
+        if (n <= 0) {
+            if (!result) result = n;
+            break;
+        }
+        struct io io = { page, n, false };
+        ssize_t written = move(out, &io, true);
+        if (written < 0) {
+            if (!result) result = written;
+            break;
+        }
+        result += written;
+        pos += written;
+        count -= written;
+        if (written < n || signal_pending()) break;
+    }
+    if (offset && put_user(pos, offset)) result = -EFAULT;
+    if (!offset) in->pos = pos;
+done:
+    if (page) free_pages(page, 0);
+    if (in) file_put(in);
+    if (out) file_put(out);
+    return result;
+}
+
+int inode_truncate(struct inode *inode, u64 size) {
+    if (!inode->ops->truncate) return -EINVAL;
+    mutex_lock(&inode->lock);
+    int error = inode->ops->truncate(inode, size);
+    mutex_unlock(&inode->lock);
+    return error;
+}
+
+long sys_ftruncate(int fd, off_t length) {
+    if (length < 0) return -EINVAL;
+    struct file *f = fd_get(fd);
+    if (!f) return -EBADF;
+    int error = -EINVAL;
+    if (f->flags & O_PATH) error = -EBADF;
+    else if (writable(f) && S_ISREG(f->inode->mode)) error = inode_truncate(f->inode, length);
+    file_put(f);
+    return error;
+}
+
+long sys_truncate(const char *path, off_t length) {
+    if (length < 0) return -EINVAL;
+    char *name = path_from_user(path);
+    if (IS_ERR(name)) return PTR_ERR(name);
+    struct path at;
+    int error = path_walk(AT_FDCWD, name, WALK_FOLLOW, &at);
+    kfree(name);
+    if (error) return error;
+    struct inode *inode = path_inode(&at);
+    if (S_ISDIR(inode->mode)) error = -EISDIR;
+    else if (!S_ISREG(inode->mode)) error = -EINVAL;
+    else if (!(error = path_may_write(&at))) error = inode_truncate(inode, length);
+    path_put(&at);
+    return error;
+}
+
+static long sync_fd(int fd, bool whole) {
+    struct file *f = fd_get(fd);
+    if (!f) return -EBADF;
+    int error = -EINVAL;
+    if (f->flags & O_PATH) error = -EBADF;
+    else if (whole || f->ops->sync) error = f->inode->sb->sync ? f->inode->sb->sync(f->inode->sb) : 0;
+    file_put(f);
+    return error;
+}
+
+long sys_fsync(int fd) { return sync_fd(fd, false); }
+long sys_fdatasync(int fd) { return sync_fd(fd, false); }
+long sys_syncfs(int fd) { return sync_fd(fd, true); }
+
+long sys_sync(void) {
+    vfs_sync();
+    return 0;
+}
+
+#define FIONREAD 0x541b
+#define FIOCLEX 0x5451
+#define FIONCLEX 0x5450
+#define FIONBIO 0x5421
+
+long sys_ioctl(int fd, unsigned command, unsigned long argument) {
+    struct file *f = fd_get(fd);
+    if (!f) return -EBADF;
+    long result = -ENOTTY;
+    int value;
+    if (f->flags & O_PATH) result = -EBADF;
+    else if (command == FIOCLEX || command == FIONCLEX) {
+        current->files->cloexec[fd] = command == FIOCLEX;
+        result = 0;
+    } else if (command == FIONBIO) {
+        result = get_user(value, (int *)argument);
+        if (!result) f->flags = value ? f->flags | O_NONBLOCK : f->flags & ~O_NONBLOCK;
+    } else if (command == FIONREAD && S_ISREG(f->inode->mode)) {
+        value = f->inode->size - MIN(f->pos, f->inode->size);
+        result = put_user(value, (int *)argument);
+    } else if (f->ops->ioctl) result = f->ops->ioctl(f, command, argument);
+    file_put(f);
+    return result;
+}
+
+#define LOCK_NB 4
+long sys_flock(int fd, int operation) {
+    /* Advisory locks are not kept; asking for one must not look granted. Unlocking is harmless. */
+    struct file *f = fd_get(fd);
+    if (!f) return -EBADF;
+    file_put(f);
+    return (operation & ~LOCK_NB) == 8 ? 0 : -EINVAL;
+}

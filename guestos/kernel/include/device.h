@@ -1,0 +1,29 @@
+/* Devices as files: a table from (type, major, minor) to operations, from which /dev is filled. */
+#pragma once
+#include "vfs.h"
+
+struct device {
+    const char *name;               /* in /dev */
+    u32 mode;                       /* S_IFCHR or S_IFBLK, and permissions */
+    u32 rdev;                       /* MKDEV */
+    const struct file_ops *ops;
+    void *data;                     /* file->data of what is opened on it */
+    u64 size;                       /* of a block device, bytes */
+    struct device *next;
+};
+extern struct device *devices;
+void device_register(struct device *);
+struct device *device_find(u32 mode, u32 rdev);     /* by type and number, or NULL */
+
+void random_bytes(void *to, size_t n);              /* /dev/urandom's; not for secrets that matter */
+void memory_devices_init(void);                     /* null, zero, full, random, urandom */
+void virtio_blk_init(void);
+void serial_init(void);
+
+/* ---- terminals ---- */
+
+struct tty;
+/* From the driver, in its interrupt: one byte arrived. */
+void tty_input(struct tty *, u8 byte);
+/* Called when a session leader exits: SIGHUP and SIGCONT to the foreground, and its terminal is free. */
+void tty_session_ends(struct task *leader);
