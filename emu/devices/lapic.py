@@ -457,6 +457,9 @@ class Lapic(Device):
     def _on_timer(self) -> None:
         state = self.state
         if self._timer_mode() == _DEADLINE:
+            if self.tsc() < state.tsc_deadline:
+                self._arm()  # the guest has set its counter back since
+                return
             state.tsc_deadline = 0
         elif self._timer_mode() == _PERIODIC:
             self._arm()

@@ -28,6 +28,7 @@ _MODEM_ON = 0xB0
 @dataclass(slots=True)
 class UartState:
     """Registers by their data-sheet names; `rx` is the receive FIFO (or the one holding register),
+    `holding` the last character received with the FIFOs off, which an empty receiver goes on showing;
     `backlog` what the far end has not been able to send yet."""
 
     ier: int = 0
@@ -41,6 +42,7 @@ class UartState:
     thre_pending: bool = False
     timeout_pending: bool = False
     rx: bytes = b""
+    holding: int = 0
     backlog: bytes = b""
     level: bool = False
 
@@ -149,7 +151,7 @@ class Uart16550(Device):
     def _read_rx(self) -> int:
         state = self.state
         if not state.rx:
-            return 0
+            return 0 if state.fcr & 1 else state.holding
         value, state.rx = state.rx[0], state.rx[1:]
         state.timeout_pending = False
         if not state.rx:
@@ -171,10 +173,14 @@ class Uart16550(Device):
             state.rx += state.backlog[:room]
             state.backlog = state.backlog[room:]
             state.lsr |= LSR_DR
+            if not state.fcr & 1:
+                state.holding = state.rx[0]
             self._arm_timeout()
 
     def _loop_back(self, value: int) -> None:
         state = self.state
+        if not state.fcr & 1:
+            state.holding = value
         if len(state.rx) >= (FIFO_SIZE if state.fcr & 1 else 1):
             state.lsr |= LSR_OE
             if not state.fcr & 1:
