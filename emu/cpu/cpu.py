@@ -9,13 +9,13 @@ import importlib
 import inspect
 from typing import Protocol
 
-from emu.cpu import primitives
+from emu.cpu import floating, primitives
 from emu.cpu.state import FIELDS, TRANSIENT
 from emu.cpu.vector import V128
 
 # Modules whose functions take `cpu` first: each becomes a method, here, and a C function in the compiled engine.
 SHARED = ("flags", "registers", "memory", "paging", "segments", "interrupts", "transfers", "msr", "cpuid", "control",
-          "fpu", "sse", "strings")
+          "fpu", "sse", "packed", "strings")
 
 
 class Environment(Protocol):
@@ -69,3 +69,6 @@ Cpu.vector = staticmethod(V128)
 for _name, _function in vars(primitives).items():
     if inspect.isfunction(_function) and _function.__module__ == primitives.__name__:
         setattr(Cpu, _name, staticmethod(_function))
+for _name, _function in vars(floating).items():     # floating-point primitives take `cpu`: they need MXCSR
+    if inspect.isfunction(_function) and _function.__module__ == floating.__name__ and not _name.startswith("_"):
+        setattr(Cpu, _name, _function)

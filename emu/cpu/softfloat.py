@@ -165,9 +165,10 @@ def round_and_pack(f: Format, sign: int, exponent: int, significand: int, c: Con
     least = 1 - f.bias                                      # exponent of the smallest normal number
     if top + carry < least:                                 # tiny, judged after rounding (APM vol. 1, 4.10.3)
         if not c.masked & UE:
-            c.raised |= UE | (PE if inexact else 0)
-            if not c.rebias:
+            if not c.rebias:                                # no result is stored; PE as the host's flags show it
+                c.raised |= UE | PE
                 return zero(f, sign)
+            c.raised |= UE | (PE if inexact else 0)
             c.rounded_up = int(away)
             return _assemble(f, sign, value, exponent + shift + 3 * (1 << (f.exponent_bits - 2)), precision)
         if c.ftz:
@@ -184,7 +185,7 @@ def round_and_pack(f: Format, sign: int, exponent: int, significand: int, c: Con
             c.raised |= OE | (PE if inexact else 0)
             c.rounded_up = int(away)
             return _assemble(f, sign, value, exponent + shift - 3 * (1 << (f.exponent_bits - 2)), precision)
-        c.raised |= OE | PE if c.masked & OE else OE | (PE if inexact else 0)
+        c.raised |= OE | PE
         if c.rounding == NEAREST or c.rounding == (DOWN if sign else UP):
             c.rounded_up = 1
             return infinity(f, sign)
@@ -384,6 +385,21 @@ def compare(f: Format, a: int, b: int, c: Context, quiet: bool) -> int:
         return UNORDERED
     _denormals(c, x, y)
     return _ordered(x, y)
+
+
+def minimum(f: Format, a: int, b: int, c: Context) -> int:
+    """a if a < b, else b: so b when both are zeros or either is a NaN (which raises IE)."""
+    return _flushed(f, a if compare(f, a, b, c, False) == LESS else b, c)
+
+
+def maximum(f: Format, a: int, b: int, c: Context) -> int:
+    """a if a > b, else b; as `minimum`."""
+    return _flushed(f, a if compare(f, a, b, c, False) == GREATER else b, c)
+
+
+def _flushed(f, a, c):
+    """What MIN and MAX pass on: with DAZ a denormal is already the zero it was compared as."""
+    return zero(f, a >> (f.width - 1)) if c.daz and unpack(f, a).denormal else a
 
 
 def convert(source: Format, target: Format, a: int, c: Context) -> int:

@@ -69,6 +69,7 @@ TRANSIENT: tuple[Field, ...] = (
     Field("attention", why="1: leave the block after this instruction"),
     Field("rep_budget", "i64", why="extra iterations a repeated string instruction may do in this slice"),
     Field("quotient"), Field("remainder"),
+    Field("fp_raised", why="SSE exception flags of the instruction in flight (Python engine)"),
     Field("d_prefix", why="decoder's scratch, see emu/cpu/decode.py"),
 )
 
