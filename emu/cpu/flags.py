@@ -4,7 +4,7 @@
 their sign is bit 63: then every condition after a subtraction, comparison or logical operation is one compare.
 """
 
-from emu.isa.language import AF, CF, MASK64, OF, PF, STATUS_FLAGS, ZF
+from emu.isa.language import AF, CF, MASK64, OF, PF, STATUS_FLAGS, ZF, signed
 
 CC_SUB = 0       # x - y; logical results use it with y = 0 (no carry, no overflow, AF 0)
 CC_ADD = 1       # x + y
@@ -44,6 +44,15 @@ def flags_set(cpu, bits):
     """All six status flags from `bits`, at their places in RFLAGS; other bits of it are ignored."""
     cpu.cc_y = bits
     cpu.cc_kind = CC_FLAGS
+
+
+def flags_replace(cpu, bits, which):
+    """The flags of `which` become those of `bits` (at their places in RFLAGS); `which` may hold CF, AF and OF."""
+    if cpu.cc_kind & 0xFF >= CC_RESULT:
+        cpu.cc_y = (cpu.cc_y & ~which) | bits
+    else:
+        cpu.cc_y = (cpu.status() & ~which) | bits
+        cpu.cc_kind = CC_FLAGS
 
 
 def carry(cpu):
@@ -121,8 +130,30 @@ def status(cpu):
     return bits
 
 
+def condition_of_difference(cpu, code):
+    """Condition pair `code` >> 1 after a subtraction, straight from its operands."""
+    pair = code >> 1
+    if pair == 1:
+        return 1 if cpu.cc_x < cpu.cc_y else 0
+    if pair == 2:
+        return 1 if cpu.cc_x == cpu.cc_y else 0
+    if pair == 3:
+        return 1 if cpu.cc_x <= cpu.cc_y else 0
+    if pair == 6:
+        return 1 if signed(cpu.cc_x, 64) < signed(cpu.cc_y, 64) else 0
+    if pair == 7:
+        return 1 if signed(cpu.cc_x, 64) <= signed(cpu.cc_y, 64) else 0
+    if pair == 4:
+        return ((cpu.cc_x - cpu.cc_y) & MASK64) >> 63
+    if pair == 0:
+        return cpu.overflow()
+    return (cpu.status() >> 2) & 1
+
+
 def condition(cpu, code):
     """Condition `code` (0 to 15) of Jcc, SETcc and CMOVcc (APM vol. 3, appendix A, "Condition codes"): 0 or 1."""
+    if cpu.cc_kind & 0xFF == CC_SUB:
+        return cpu.condition_of_difference(code) ^ (code & 1)
     pair = code >> 1
     if pair == 0:
         value = cpu.overflow()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emu.cpu import decode as decoder
 from emu.cpu import memory as shared_memory
-from emu.cpu.cpu import Cpu
+from emu.cpu.cpu import Cpu, shared_functions
 from emu.cpu.state import FIELDS
 from emu.cpu.vector import V128
 from emu.engines.engine import Stop, StopReason
@@ -14,7 +14,19 @@ from emu.isa.language import (
     ACCESS_FETCH, ATTR_DB, CS, DB, ES, GP, IF, MASK32, MASK64, NMI, TF, UD, Fault)
 
 CODE_PAGE = 1
-CONTEXT = {"opsize", "addrsize", "rep", "segment", "read_address_register", "write_address_register"}
+
+
+def _context_names():
+    """The names by which a meaning reads opsize, addrsize or rep: the fields, and shared functions that read them."""
+    names, shared = {"opsize", "addrsize", "rep", "segment"}, shared_functions()
+    while True:
+        more = {n for n, f in shared.items() if n not in names and names & set(f.__code__.co_names)}
+        if not more:
+            return names
+        names |= more
+
+
+CONTEXT = _context_names()
 
 
 class Decoded:
@@ -39,6 +51,13 @@ def _undefined(cpu):
 
 def _too_long(cpu):
     raise Fault(GP, 0)
+
+
+def _with_condition(code, meaning):
+    def conditional(cpu, *operands):
+        cpu.condition_code = code
+        meaning(cpu, *operands)
+    return conditional
 
 
 def _with_requirement(name, meaning):
@@ -315,7 +334,7 @@ class PythonEngine:
                 cpu.rip = cpu.next_rip = entry.next_rip
                 if entry.opsize:
                     cpu.opsize, cpu.addrsize, cpu.rep = entry.opsize, entry.addrsize, entry.rep
-                    cpu.rep_budget = stop_at - cpu.retired - 1
+                    cpu.rep_budget = until - cpu.retired - 1
                 entry.meaning(cpu, *entry.operands)
                 cpu.retired += 1
                 if cpu.retired >= until or cpu.attention or entry.serialize:
@@ -448,6 +467,8 @@ class PythonEngine:
         if "requires" in instruction.options:
             entry.meaning = _with_requirement(f"require_{instruction.options['requires']}", instruction.meaning)
         names = set(instruction.meaning.__code__.co_names)
+        if "condition_code" in names:
+            entry.meaning = _with_condition(d.opcode & 15, instruction.meaning)
         entry.opsize = d.opsize if names & CONTEXT or entry.serialize else 0
         entry.addrsize, entry.rep = d.addrsize, d.rep
         entry.operands = make_operands(cpu, encoding, d)

@@ -1,6 +1,6 @@
 """Addition, subtraction, comparison and the logical operations (APM vol. 3, chapter 3)."""
 
-from emu.isa.language import AF
+from emu.isa.language import ACCESS_WRITE, AF, GP, MASK32, RAX, RBX, RCX, RDX, ZF, Fault
 from emu.isa.registry import instruction
 
 
@@ -158,3 +158,39 @@ def cmpxchg(cpu, dst, src):
         dst.write(b)
         cpu.write_register(0, dst.width, b)
     cpu.flags_sub(a, b, dst.wrap(a - b), dst.width)
+
+
+@instruction("CMPXCHG8B", "0F C7 /1 Mq w0", lockable=True)
+def cmpxchg8b(cpu, dst):
+    """If EDX:EAX equals dst, ZF = 1 and dst = ECX:EBX; otherwise ZF = 0 and EDX:EAX = dst. dst is written in either case."""
+    expected = (cpu.gpr[RAX] & MASK32) | ((cpu.gpr[RDX] & MASK32) << 32)
+    found = dst.read()
+    if found == expected:
+        dst.write((cpu.gpr[RBX] & MASK32) | ((cpu.gpr[RCX] & MASK32) << 32))
+        cpu.flags_set(cpu.status() | ZF)
+    else:
+        dst.write(found)
+        cpu.gpr[RAX] = found & MASK32
+        cpu.gpr[RDX] = found >> 32
+        cpu.flags_set(cpu.status() & ~ZF)
+
+
+@instruction("CMPXCHG16B", "0F C7 /1 Mdq w1", lockable=True)
+def cmpxchg16b(cpu, dst):
+    """CMPXCHG8B with RDX:RAX and RCX:RBX; #GP(0) unless dst is aligned to 16 bytes."""
+    la = cpu.linear_address(dst.segment, dst.offset(), 16, ACCESS_WRITE)
+    if la & 15:
+        raise Fault(GP, 0)
+    cpu.probe_linear(la, 16, ACCESS_WRITE)
+    low = cpu.read_linear(la, 64)
+    high = cpu.read_linear(la + 8, 64)
+    if low == cpu.gpr[RAX] and high == cpu.gpr[RDX]:
+        dst.write_at(0, 64, cpu.gpr[RBX])
+        dst.write_at(8, 64, cpu.gpr[RCX])
+        cpu.flags_set(cpu.status() | ZF)
+    else:
+        dst.write_at(0, 64, low)
+        dst.write_at(8, 64, high)
+        cpu.gpr[RAX] = low
+        cpu.gpr[RDX] = high
+        cpu.flags_set(cpu.status() & ~ZF)
