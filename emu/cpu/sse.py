@@ -3,7 +3,9 @@
 APM vol. 1, chapters 4 and 5.
 """
 
-from emu.isa.language import CR0_EM, CR0_TS, CR4_OSXMMEXCPT, GP, MASK32, MF, NM, UD, XM, Fault
+from emu.cpu.vector import V128
+from emu.isa.language import (
+    ACCESS_WRITE, CR0_EM, CR0_TS, CR4_OSXMMEXCPT, GP, MASK32, MF, NM, RDI, UD, XM, Fault, mask)
 
 MXCSR_WRITABLE = 0xFFFF         # what FXSAVE reports as MXCSR_MASK: DAZ is there, misaligned mode is not
 
@@ -33,6 +35,21 @@ def enter_mmx(cpu):
     """Every MMX instruction but EMMS makes TOP 0 and all x87 registers valid; call it when nothing can fault any more."""
     cpu.ftop = 0
     cpu.ftags = 0
+
+
+def store_selected(cpu, seg, source: V128, selected):
+    """MASKMOVDQU, MASKMOVQ: store the bytes of `source` whose bit in `selected` is set at seg:rDI.
+
+    Every byte's page is checked before the first is stored; bytes that are not selected cannot fault.
+    """
+    start = cpu.read_address_register(RDI)
+    ones = mask(cpu.addrsize)
+    for i in range(16):
+        if (selected >> i) & 1:
+            cpu.probe_memory(seg, (start + i) & ones, 1, ACCESS_WRITE)
+    for i in range(16):
+        if (selected >> i) & 1:
+            cpu.write_memory(seg, (start + i) & ones, 8, source.u8[i])
 
 
 def load_mxcsr(cpu, value):

@@ -3,7 +3,8 @@
 import importlib
 
 FAMILIES = ("arithmetic", "moves", "stack", "control", "shifts", "bits", "multiply", "strings",
-            "flagops", "system", "segments", "x87", "mmx", "sse_move", "sse_integer", "sse_float", "fxsave")
+            "flagops", "system", "segments", "x87", "mmx", "sse_move", "sse_integer", "sse_float",
+            "sse_convert", "fxsave")
 
 for _name in FAMILIES:
     try:
