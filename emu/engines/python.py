@@ -162,6 +162,48 @@ class PythonCpu(Cpu):
         self.retired += n
         self.rep_budget -= n
 
+    # Many elements of a string at once: within the two pages, in RAM, no decoded code, only what translate() cached.
+    # Each returns how many elements it did, 0 to `count`; doing them one by one gives the same.
+
+    def _bulk_span(self, pages, la, count, size):
+        """Physical address of `la` if cached in `pages`, and how many whole elements its page has there."""
+        page = pages.get(la >> 12)
+        if page is None:
+            return 0, 0
+        return page + (la & 0xFFF), min(count, (0x1000 - (la & 0xFFF)) // size)
+
+    def bulk_copy(self, destination_la, source_la, count, width):
+        """Copy elements upward; where the target overlaps what is still to be read, fewer."""
+        size = width >> 3
+        source, count = self._bulk_span(self.readable, source_la, count, size)
+        target, count = self._bulk_span(self.writable, destination_la, count, size)
+        if source < target < source + count * size:
+            count = (target - source) // size
+        self.ram[target:target + count * size] = self.ram[source:source + count * size]
+        return count
+
+    def bulk_fill(self, destination_la, count, width, value):
+        """Store `count` elements of one value."""
+        size = width >> 3
+        target, count = self._bulk_span(self.writable, destination_la, count, size)
+        self.ram[target:target + count * size] = value.to_bytes(size, "little") * count
+        return count
+
+    def bulk_compare(self, left_la, right_la, count, width):
+        """Number of equal elements before the first pair that differs."""
+        size = width >> 3
+        left, count = self._bulk_span(self.readable, left_la, count, size)
+        right, count = self._bulk_span(self.readable, right_la, count, size)
+        a, b = self.ram[left:left + count * size], self.ram[right:right + count * size]
+        return next((k // size for k, (x, y) in enumerate(zip(a, b)) if x != y), count)
+
+    def bulk_scan(self, la, count, width, value, equal):
+        """Number of elements before the first that differs from `value` (`equal` 1) or equals it (`equal` 0)."""
+        size = width >> 3
+        at, count = self._bulk_span(self.readable, la, count, size)
+        wanted, data = value.to_bytes(size, "little"), self.ram[at:at + count * size]
+        return next((k for k in range(count) if (data[k * size:k * size + size] == wanted) != (equal == 1)), count)
+
     # Fast paths of the shared texts of the same names: a hit in the caches above.
 
     def read_linear(self, la, width):
@@ -308,13 +350,13 @@ class PythonEngine:
                 return Stop(StopReason.BREAKPOINT)
             trap = cpu.flags & TF
             before = cpu.retired
-            self._execute(before + 1 if single else stop_at, stop_at)
+            self._execute(before + 1 if single else stop_at, before + 1 if shadow else stop_at)
             if trap and cpu.retired > before and not self._faulted:
                 cpu.dr[6] |= 0x4000
                 self._deliver(DB, 0, False)
 
-    def _execute(self, until, stop_at):
-        """Run instructions until `until` are retired or something wants attention."""
+    def _execute(self, until, rep_until):
+        """Run instructions until `until` are retired (repeated ones: `rep_until`) or something wants attention."""
         cpu = self.cpu
         cpu.attention = 0
         self._faulted = False
