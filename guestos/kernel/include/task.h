@@ -41,8 +41,8 @@ struct cred {
  * order entry.S pushes them. */
 struct trapframe {
     u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
-    u64 vector;                             /* or the system call number, -1 when none */
-    u64 error;
+    u64 vector;                             /* or the system call's number */
+    u64 error;                              /* or FRAME_SYSCALL */
     u64 rip, cs, rflags, rsp, ss;
 };
 
@@ -60,6 +60,8 @@ struct task {
     enum task_state state;
     bool resched;                           /* give the processor away on return to user mode */
     bool kernel_thread;
+    bool exiting;
+    bool frame_changed;                     /* leave the system call by IRET, all registers from the frame */
     struct list run_link;
     u64 slice_end;                          /* ktime */
     struct timer sleep_timer;
@@ -72,6 +74,7 @@ struct task {
     struct task *hash_next;
     struct wait_queue child_event;          /* wait4 sleeps here */
     struct task *vfork_parent;              /* sleeping until we exec or exit */
+    bool vforking;                          /* that is, we sleep so */
     int exit_signal;                        /* to the parent at exit; SIGCHLD, or 0 */
     int exit_status;                        /* as wait4 reports it */
     int stop_status;                        /* unreported stop signal or 0xffff for continued; 0 none */
@@ -87,16 +90,19 @@ struct task {
     struct sighand *sighand;
     u64 blocked;                            /* masks: SIG_BIT(n) */
     u64 pending;
+    u64 forced;                             /* of them: faults of the program itself */
     struct siginfo_entry *siginfo;          /* queue of what is known of the pending ones */
     u64 saved_mask;                         /* sigsuspend: restored after the handler */
     bool restore_mask;
     u64 altstack_base, altstack_size;
     u32 altstack_flags;
     struct timer alarm;
+    u64 alarm_interval;                     /* ns; 0: once */
 
     u64 run_time, child_run_time;           /* ns on the processor */
     u64 switched_in;                        /* ktime */
-    u64 user_time, child_user_time;         /* ns of them in user mode */
+    u64 user_cycles, user_since;            /* of the TSC, in user mode; when last entered */
+    u64 child_user_time;                    /* ns */
     u64 start_time;                         /* ktime */
     u64 minor_faults, major_faults;
     u64 sleep_until;                        /* nanosleep's deadline across a restart */
@@ -106,7 +112,7 @@ struct task {
 /* Per processor, found through GS while in the kernel. Offsets are known to entry.S. */
 struct cpu {
     struct cpu *self;
-    struct task *current;
+    struct task *running;
     u64 kernel_stack;                       /* top of current's */
     u64 user_rsp;                           /* scratch of the SYSCALL entry */
 };

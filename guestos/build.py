@@ -1,0 +1,185 @@
+"""Builds the guest with ziglang: the kernel ELF, and the static user programs of guestos/user.
+
+    python -m guestos.build [--out build/guest]
+
+Incremental: a file is compiled when it, a header it includes (as the compiler's dependency file
+says) or the compiler's command line has changed. Reproducible: no absolute path and no time gets
+into the output.
+"""
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from emu.errors import RingzeroError
+from guestos import syscalls
+
+ROOT = Path(__file__).resolve().parent.parent
+KERNEL = ROOT / "guestos" / "kernel"
+USER = ROOT / "guestos" / "user"
+
+KERNEL_FLAGS = [
+    "-target", "x86_64-freestanding-none", "-mcpu=x86_64", "-mcmodel=kernel", "-mno-red-zone",
+    "-mno-sse", "-mno-mmx", "-mno-80387", "-msoft-float",
+    "-std=gnu17", "-O2", "-g", "-ffreestanding", "-fno-omit-frame-pointer", "-fno-stack-protector",
+    "-fno-sanitize=all", "-fno-pic", "-fno-asynchronous-unwind-tables", "-fno-strict-aliasing",
+    "-fno-delete-null-pointer-checks", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror=implicit-function-declaration",
+    "-Werror=int-conversion", "-Werror=incompatible-pointer-types",
+]
+USER_FLAGS = ["-target", "x86_64-linux-musl", "-mcpu=x86_64", "-static", "-O2", "-s", "-std=gnu17",
+              "-fno-sanitize=all", "-Wall", "-Wextra", "-Wno-unused-parameter"]
+
+
+class BuildError(RingzeroError):
+    """A compiler or linker failed, or is missing; `output` is what it said."""
+
+    def __init__(self, message: str, hint: str = "", output: str = "") -> None:
+        super().__init__(message, hint)
+        self.output = output
+
+
+def _zig() -> list[str]:
+    return [sys.executable, "-m", "ziglang", "cc"]
+
+
+def _run(command: list[str], what: str) -> None:
+    environment = dict(os.environ, SOURCE_DATE_EPOCH="0")
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+    if result.returncode:
+        if "No module named ziglang" in result.stderr:
+            raise BuildError("the guest is built with ziglang, which is not installed", "pip install ziglang")
+        raise BuildError(f"{what} failed", "see the compiler's messages",
+                         f"{shlex.join(command)}\n{result.stderr}{result.stdout}")
+    if result.stderr.strip():
+        print(result.stderr, file=sys.stderr, end="")
+
+
+def _all(job: Callable, items: list) -> list:
+    """job(item) of every item, a few at a time; then one BuildError for all that failed."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        futures = [pool.submit(job, item) for item in items]
+    errors = [error for future in futures if isinstance(error := future.exception(), BuildError)]
+    if errors:
+        raise BuildError(errors[0].message, errors[0].hint, "".join(error.output for error in errors))
+    return [future.result() for future in futures]
+
+
+def _write_if_changed(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text() != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def _fresh(output: Path, stamp: str, inputs: list[Path]) -> bool:
+    """Whether `output` was made by the command with this stamp and no input is newer."""
+    stamp_file = output.with_suffix(output.suffix + ".cmd")
+    if not output.exists() or not stamp_file.exists() or stamp_file.read_text() != stamp:
+        return False
+    made = output.stat().st_mtime_ns
+    return all(path.exists() and path.stat().st_mtime_ns <= made for path in inputs)
+
+
+def _stamp(output: Path, stamp: str) -> None:
+    output.with_suffix(output.suffix + ".cmd").write_text(stamp)
+
+
+def _dependencies(depfile: Path) -> list[Path]:
+    """Inputs a compiler's -MD file names, or a path that doesn't exist if there is no such file."""
+    if not depfile.exists():
+        return [depfile]
+    text = depfile.read_text().replace("\\\n", " ").split(":", 1)[1]
+    return [ROOT / name for name in text.split()]
+
+
+def _relative(path: Path) -> str:
+    return os.path.relpath(path, ROOT)
+
+
+def _digest(command: list[str]) -> str:
+    return hashlib.sha256("\0".join(command).encode()).hexdigest()
+
+
+def _compile(source: Path, output: Path, flags: list[str]) -> None:
+    depfile = output.with_suffix(".d")
+    command = [*_zig(), *flags, f"-ffile-prefix-map={ROOT}=.", "-MD", "-MF", _relative(depfile),
+               "-c", _relative(source), "-o", _relative(output)]
+    stamp = _digest(command[1:])
+    if _fresh(output, stamp, [source, *_dependencies(depfile)]):
+        return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    _run(command, f"compiling {_relative(source)}")
+    _stamp(output, stamp)
+
+
+def kernel_sources() -> list[Path]:
+    """Every C and assembly file of the kernel, in order of path."""
+    return sorted([*KERNEL.rglob("*.c"), *KERNEL.rglob("*.S")])
+
+
+def build_kernel(out_dir: Path = ROOT / "build" / "guest") -> Path:
+    """Builds out_dir/kernel.elf and returns its path. Raises BuildError with the compiler's words."""
+    out_dir = Path(out_dir).resolve()
+    work = out_dir / "kernel.o"
+    calls = syscalls.load()
+    _write_if_changed(work / "generated" / "syscalls.h", syscalls.header(calls))
+    _write_if_changed(work / "generated" / "syscall_table.c", syscalls.dispatcher(calls))
+    flags = [*KERNEL_FLAGS, "-I", _relative(KERNEL / "include"), "-I", _relative(work / "generated")]
+    sources = kernel_sources() + [work / "generated" / "syscall_table.c"]
+    objects = []
+    for source in sources:
+        base = KERNEL if source.is_relative_to(KERNEL) else work
+        objects.append(work / source.relative_to(base).with_suffix(source.suffix + ".o"))
+    _all(lambda pair: _compile(*pair, flags), list(zip(sources, objects)))
+    kernel = out_dir / "kernel.elf"
+    script = KERNEL / "kernel.ld"
+    command = [*_zig(), "-target", "x86_64-freestanding-none", "-nostdlib", "-static", "-g", "-Wl,--build-id=none",
+               "-Wl,-z,noexecstack", "-Wl,-e,pvh_start_physical","-Wl,-z,max-page-size=4096", "-T", _relative(script), "-o", _relative(kernel),
+               *map(_relative, objects)]
+    stamp = _digest(command[1:])
+    if not _fresh(kernel, stamp, [script, *objects]):
+        _run(command, "linking the kernel")
+        _stamp(kernel, stamp)
+    return kernel
+
+
+def build_user(out_dir: Path = ROOT / "build" / "guest") -> list[Path]:
+    """Builds every guestos/user/*.c to a static musl program out_dir/user/NAME; returns their paths."""
+    work = Path(out_dir).resolve() / "user"
+    work.mkdir(parents=True, exist_ok=True)
+    headers = sorted(USER.glob("*.h"))
+
+    def program(source: Path) -> Path:
+        output = work / source.stem
+        command = [*_zig(), *USER_FLAGS, f"-ffile-prefix-map={ROOT}=.", _relative(source), "-o", _relative(output)]
+        stamp = _digest(command[1:])
+        if not _fresh(output, stamp, [source, *headers]):
+            _run(command, f"compiling {_relative(source)}")
+            _stamp(output, stamp)
+        return output
+
+    return _all(program, sorted(USER.glob("*.c")))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m guestos.build", description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "guest", help="output directory (build/guest)")
+    options = parser.parse_args(arguments)
+    try:
+        print(build_kernel(options.out))
+        build_user(options.out)
+    except (RingzeroError, OSError) as error:
+        print(getattr(error, "output", ""), end="", file=sys.stderr)
+        print(f"guestos.build: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,8 @@
+/* The table the SYSCALL entry dispatches through; made at build time from syscalls.tbl. */
+#pragma once
+#include "types.h"
+
+typedef long (*syscall_function)(u64, u64, u64, u64, u64, u64);
+extern const syscall_function syscall_table[];
+extern const char *const syscall_names[];
+extern const u64 syscall_count;

@@ -1,0 +1,51 @@
+/* Inside of the process part: what task.h doesn't offer to the rest of the kernel. */
+#pragma once
+#include "task.h"
+#include "arch.h"
+
+#define PID_MAX 32768
+#define SLICE_NS 10000000UL                 /* a turn on the processor when others wait */
+#define RLIM_INFINITY (~0UL)
+#define RLIMIT_DATA 2
+#define RLIMIT_STACK 3
+#define RLIMIT_NPROC 6
+#define RLIMIT_NOFILE 7
+
+void sched_init(void);                      /* makes the caller the idle task */
+noreturn void idle_loop(void);
+void task_started(struct trapframe *);      /* entry.S: a new task's first C code */
+u64 sched_tick(u64 now);                  /* timer interrupt: ends the turn if due; ktime of the next end, 0 none */
+
+struct task *task_create(const char *name); /* zeroed, with kernel stack and FPU image; no pid yet */
+void task_free(struct task *);
+pid_t pid_allocate(void);                   /* -EAGAIN: none left */
+void task_publish(struct task *);           /* into the tables; then wake_task starts it */
+void task_unpublish(struct task *);
+void task_prepare_start(struct task *, void (*entry)(void), u64 rbx, u64 r12);
+void fork_start(void);
+void kthread_start(void);
+
+long do_fork(u64 flags, u64 stack, int __user *parent_tid, int __user *child_tid, u64 tls);
+/* Replace current's program. Kernel strings; argv and envp end with NULL. 0 or -errno. */
+int kernel_exec(const char *path, const char *const *argv, const char *const *envp);
+void vfork_done(struct task *);
+
+struct rusage;
+void task_usage(const struct task *, struct rusage *); /* of itself and the children it waited for */
+u64 clock_cycles_ns(u64 tsc_cycles);
+void notify_parent_stopped(struct task *, int status);
+
+struct sighand *sighand_new(void);
+struct sighand *sighand_copy(const struct sighand *);
+void sighand_put(struct sighand *);
+void sighand_exec(struct task *);           /* caught signals go back to default */
+void signals_drop(struct task *);           /* pending ones, at exit */
+void signals_discard(struct task *, int signo);
+void send_signal_info(struct task *, const struct siginfo *);
+void signal_deliver(struct trapframe *);    /* run or act on what is pending, before user mode */
+bool signal_frame_push(struct trapframe *, int signo, const struct sigaction *, const struct siginfo *, u64 mask);
+
+void fpu_reset(void);                       /* the processor's, to a new program's state */
+void fpu_check(u8 image[512]);              /* make a program's image safe to load */
+int futex_wake(u32 __user *word, int count);
+bool may_signal(const struct task *target, int signo);

@@ -1,0 +1,120 @@
+/* System calls on signals. */
+#include "abi.h"
+#include "errno.h"
+#include "lib.h"
+#include "sched.h"
+#include "user.h"
+#include "syscalls.h"
+
+#define UNBLOCKABLE (SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP))
+
+static bool valid_signal(int signo) { return signo >= 0 && signo <= SIGNALS; }
+
+long sys_rt_sigaction(int signo, const struct sigaction *act, struct sigaction *old, size_t size) {
+    struct task *t = current;
+    if (size != sizeof(u64) || signo < 1 || signo > SIGNALS) return -EINVAL;
+    if (act && (signo == SIGKILL || signo == SIGSTOP)) return -EINVAL;
+    struct sigaction *slot = &t->sighand->action[signo - 1], new, before = *slot;
+    if (act && get_user(new, act)) return -EFAULT;
+    if (old && put_user(before, old)) return -EFAULT;
+    if (!act) return 0;
+    new.mask &= ~UNBLOCKABLE;
+    *slot = new;
+    if (new.handler == SIG_IGN || (new.handler == SIG_DFL && (signo == SIGCHLD || signo == SIGURG || signo == SIGWINCH)))
+        signals_discard(t, signo);          /* POSIX: pending ones go too, blocked or not */
+    return 0;
+}
+
+long sys_rt_sigprocmask(int how, const u64 *set, u64 *old, size_t size) {
+    struct task *t = current;
+    u64 new, before = t->blocked;
+    if (size != sizeof(u64)) return -EINVAL;
+    if (set) {
+        if (get_user(new, set)) return -EFAULT;
+        new &= ~UNBLOCKABLE;
+        switch (how) {
+        case SIG_BLOCK: new = before | new; break;
+        case SIG_UNBLOCK: new = before & ~new; break;
+        case SIG_SETMASK: break;
+        default: return -EINVAL;
+        }
+    }
+    if (old && put_user(before, old)) return -EFAULT;
+    if (set) t->blocked = new;
+    return 0;
+}
+
+long sys_rt_sigpending(u64 *set, size_t size) {
+    u64 pending = current->pending & current->blocked;
+    if (size > sizeof(u64)) return -EINVAL;
+    return copy_to_user(set, &pending, size);
+}
+
+/* The old mask comes back after the handler has run, by the frame it returns through. */
+long sys_rt_sigsuspend(const u64 *set, size_t size) {
+    struct task *t = current;
+    u64 mask;
+    if (size != sizeof(u64)) return -EINVAL;
+    if (get_user(mask, set)) return -EFAULT;
+    t->saved_mask = t->blocked;
+    t->blocked = mask & ~UNBLOCKABLE;
+    long result = sys_pause();
+    t->restore_mask = true;
+    return result;
+}
+
+long sys_pause(void) {
+    struct wait_queue nobody = { 0 };
+    wait_event_interruptible(&nobody, false);
+    return -ERESTARTNOHAND;
+}
+
+bool may_signal(const struct task *target, int signo) {
+    const struct cred *c = &current->cred, *to = &target->cred;
+    return capable(CAP_KILL) || c->euid == to->suid || c->euid == to->uid || c->uid == to->suid || c->uid == to->uid ||
+           (signo == SIGCONT && target->sid == current->sid);
+}
+
+static int send_checked(struct task *t, int signo, int code) {
+    struct siginfo info = { .si_signo = signo, .si_code = code, .si_pid = current->tgid, .si_uid = current->cred.uid };
+    if (!may_signal(t, signo)) return -EPERM;
+    if (signo) send_signal_info(t, &info);
+    return 0;
+}
+
+/* 0 if any was sent; else the first error, or ESRCH if there was no target. */
+static int send_where(int signo, bool (*match)(const struct task *, pid_t), pid_t id) {
+    struct task *t;
+    int result = -ESRCH;
+    bool sent = false;
+    for_each_task(t) {
+        if (t->kernel_thread || !match(t, id)) continue;
+        int error = send_checked(t, signo, SI_USER);
+        if (!error) sent = true;
+        else if (result == -ESRCH) result = error;
+    }
+    return sent ? 0 : result;
+}
+
+static bool in_group(const struct task *t, pid_t pgid) { return t->pgid == pgid; }
+static bool not_us(const struct task *t, pid_t unused) { return t->pid > 1 && t != current; }
+
+long sys_kill(pid_t pid, int signo) {
+    if (!valid_signal(signo)) return -EINVAL;
+    if (pid == -1) return send_where(signo, not_us, 0);
+    if (pid <= 0) return send_where(signo, in_group, pid ? -pid : current->pgid);
+    struct task *t = task_find(pid);
+    return t && !t->kernel_thread ? send_checked(t, signo, SI_USER) : -ESRCH;
+}
+
+long sys_tgkill(pid_t tgid, pid_t tid, int signo) {
+    if (tgid <= 0 || tid <= 0 || !valid_signal(signo)) return -EINVAL;
+    struct task *t = task_find(tid);
+    return t && t->tgid == tgid && !t->kernel_thread ? send_checked(t, signo, SI_TKILL) : -ESRCH;
+}
+
+long sys_tkill(pid_t tid, int signo) {
+    if (tid <= 0 || !valid_signal(signo)) return -EINVAL;
+    struct task *t = task_find(tid);
+    return t && !t->kernel_thread ? send_checked(t, signo, SI_TKILL) : -ESRCH;
+}

@@ -1,0 +1,153 @@
+/* Tasks: their creation, their numbers, and finding them. */
+#include "errno.h"
+#include "lib.h"
+#include "mm.h"
+#include "sched.h"
+#include "user.h"
+#include "vfs.h"
+#include "vm.h"
+
+#define HASH 256
+
+struct list all_tasks = LIST_INIT(all_tasks);
+static struct task *by_pid[HASH];
+static pid_t last_pid;
+
+struct task *task_find(pid_t pid) {
+    struct task *t = by_pid[(u32)pid % HASH];
+    while (t && t->pid != pid) t = t->hash_next;
+    return t;
+}
+
+static bool pid_in_use(pid_t pid) {
+    if (task_find(pid)) return true;
+    struct task *t;
+    for_each_task(t) if (t->pgid == pid || t->sid == pid) return true;
+    return false;
+}
+
+/* Numbers go up and come round, so that one just freed isn't reused at once. */
+pid_t pid_allocate(void) {
+    for (int tries = 0; tries < PID_MAX; tries++) {
+        bool wrapped = last_pid >= PID_MAX - 1;
+        last_pid = wrapped ? 2 : last_pid + 1;
+        static bool came_round;
+        came_round |= wrapped;
+        if (!came_round || !pid_in_use(last_pid)) return last_pid;
+    }
+    return -EAGAIN;
+}
+
+struct task *task_create(const char *name) {
+    struct task *t = kzalloc(sizeof(*t));
+    if (!t) return NULL;
+    t->kstack = alloc_pages(KSTACK_ORDER);
+    t->fpu = kmalloc(512);
+    if (!t->kstack || !t->fpu) {
+        task_free(t);
+        return NULL;
+    }
+    strlcpy(t->comm, name, sizeof(t->comm));
+    t->state = TASK_BLOCKED;
+    t->start_time = ktime();
+    list_init(&t->run_link);
+    list_init(&t->children);
+    list_init(&t->sibling);
+    list_init(&t->all_link);
+    return t;
+}
+
+void task_free(struct task *t) {
+    if (t->kstack) free_pages(t->kstack, KSTACK_ORDER);
+    kfree(t->fpu);
+    kfree(t);
+}
+
+void task_publish(struct task *t) {
+    t->hash_next = by_pid[(u32)t->pid % HASH];
+    by_pid[(u32)t->pid % HASH] = t;
+    struct list *after = all_tasks.prev;
+    while (after != &all_tasks && list_entry(after, struct task, all_link)->pid > t->pid) after = after->prev;
+    list_add(after, &t->all_link);
+}
+
+void task_unpublish(struct task *t) {
+    struct task **link = &by_pid[(u32)t->pid % HASH];
+    while (*link != t) link = &(*link)->hash_next;
+    *link = t->hash_next;
+    list_del(&t->all_link);
+    list_del(&t->sibling);
+}
+
+/* What switch_context pops the first time: r15 r14 r13 r12 rbx rbp, and where to go. */
+void task_prepare_start(struct task *t, void (*entry)(void), u64 rbx, u64 r12) {
+    u64 *sp = (u64 *)task_frame(t);
+    *--sp = (u64)entry;
+    *--sp = 0;
+    *--sp = rbx;
+    *--sp = r12;
+    *--sp = 0;
+    *--sp = 0;
+    *--sp = 0;
+    t->kernel_rsp = (u64)sp;
+}
+
+struct task *kthread_create(void (*fn)(void *), void *argument, const char *name) {
+    struct task *t = task_create(name);
+    if (!t) panic("no memory for kernel thread %s", name);
+    t->pid = t->tgid = pid_allocate();
+    t->kernel_thread = true;
+    t->sighand = sighand_new();
+    if (!t->sighand) panic("no memory for kernel thread %s", name);
+    t->cred.cap_effective = t->cred.cap_permitted = t->cred.cap_bounding = (1UL << 41) - 1;
+    for (unsigned i = 0; i < ARRAY_SIZE(t->rlimit); i++) t->rlimit[i][0] = t->rlimit[i][1] = RLIM_INFINITY;
+    t->rlimit[RLIMIT_STACK][0] = 8 << 20;
+    t->rlimit[RLIMIT_NOFILE][0] = t->rlimit[RLIMIT_NOFILE][1] = FILES_MAX;
+    memset(task_frame(t), 0, sizeof(struct trapframe));
+    task_prepare_start(t, kthread_start, (u64)fn, (u64)argument);
+    task_publish(t);
+    return t;
+}
+
+bool capable(int capability) { return current->cred.cap_effective >> capability & 1; }
+
+/* The frame's physical page stays owned by the address space while it is copied: no sleep between
+ * finding it and the copy. */
+ssize_t task_read_memory(struct task *t, u64 address, void *to, size_t n) {
+    size_t done = 0;
+    if (!t->mm) return 0;
+    struct mm *mm = mm_get(t->mm);
+    while (done < n && address < USER_TOP) {
+        if (fault_in(mm, address, false, false)) break;
+        u64 *pte = pte_lookup(mm->pml4, address, false);
+        size_t part = MIN(n - done, PAGE_SIZE - (address & ~PAGE_MASK));
+        memcpy((char *)to + done, (char *)phys_to_virt(*pte & PTE_ADDRESS) + (address & ~PAGE_MASK), part);
+        done += part;
+        address += part;
+    }
+    mm_put(mm);
+    return done;
+}
+
+bool task_mm_summary(struct task *t, struct mm_summary *s) {
+    struct mm *mm = t->mm;
+    if (!mm) return false;
+    *s = (struct mm_summary){ mm->arg_start, mm->arg_end, mm->env_start, mm->env_end, mm->start_code, mm->end_code,
+                              mm->start_stack, mm->brk_start, mm->brk, 0, mm->resident };
+    struct vma *vma;
+    list_for_each(vma, &mm->vmas, link) s->total_pages += (vma->end - vma->start) >> PAGE_SHIFT;
+    return true;
+}
+
+bool task_mapping(struct task *t, int n, struct mapping *m) {
+    if (!t->mm) return false;
+    struct vma *vma;
+    list_for_each(vma, &t->mm->vmas, link) {
+        if (n--) continue;
+        struct file *file = vma->file ? vma->file : vma->shared ? vma->shared->file : NULL;
+        const char *name = vma->grows_down ? "[stack]" : vma->start == t->mm->brk_start ? "[heap]" : NULL;
+        *m = (struct mapping){ vma->start, vma->end, vma->offset, vma->prot, vma->shared != NULL, file, name };
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,28 @@
+/* The system call dispatcher: from the SYSCALL entry to sys_NAME and back. */
+#include "arch.h"
+#include "dispatch.h"
+#include "errno.h"
+#include "io.h"
+#include "sched.h"
+
+/* A result that must not reach the program: -ERESTARTSYS (512) to -ERESTARTNOHAND (514). */
+static inline bool is_restart(u64 result) { return result + ERESTARTNOHAND <= ERESTARTNOHAND - ERESTARTSYS; }
+
+bool syscall_dispatch(struct trapframe *f) {
+    struct task *t = current;
+    t->user_cycles += rdtsc() - t->user_since;
+    u64 number = f->vector;
+    syscall_function function = number < syscall_count ? syscall_table[number] : NULL;
+    u64 result = function ? (u64)function(f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9) : (u64)-ENOSYS;
+    /* A call that replaced the frame has put its result there itself. */
+    if (!t->frame_changed) f->rax = result;
+    asm volatile("cli" ::: "memory");
+    bool slow = t->frame_changed;
+    if (unlikely(t->resched || t->pending & ~t->blocked || is_restart(result) || t->restore_mask)) {
+        slow = true;
+        user_return_work(f);
+    }
+    t->frame_changed = false;
+    t->user_since = rdtsc();
+    return slow;
+}

@@ -1,0 +1,112 @@
+"""The system call table: reads guestos/kernel/syscalls.tbl and writes what is made from it.
+
+One row a call is the single description of a system call. The kernel build takes two files of it
+(prototypes and dispatcher table); the tracer and the manual take the rows themselves.
+"""
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from emu.errors import RingzeroError
+
+TABLE = Path(__file__).parent / "kernel" / "syscalls.tbl"
+
+
+class SyscallTableError(RingzeroError):
+    """A row of the system call table can't be read; the message names file, line and expectation."""
+
+
+@dataclass(slots=True, frozen=True)
+class Argument:
+    """One argument as the kernel's C function declares it: type `ctype`, name `name`."""
+
+    ctype: str
+    name: str
+
+
+@dataclass(slots=True, frozen=True)
+class Syscall:
+    """One system call: Linux x86-64 number, arguments (at most 6), the namespace it consults
+    ("mnt", "pid", "uts", "user", "time" or None) and the capability it may ask for (or None)."""
+
+    number: int
+    name: str
+    arguments: tuple[Argument, ...]
+    namespace: str | None
+    capability: str | None
+
+    @property
+    def prototype(self) -> str:
+        """C declaration of the kernel function, without a semicolon."""
+        arguments = ", ".join(f"{a.ctype}{'' if a.ctype.endswith('*') else ' '}{a.name}" for a in self.arguments)
+        return f"long sys_{self.name}({arguments or 'void'})"
+
+
+def parse(text: str, source: str = "syscalls.tbl") -> list[Syscall]:
+    """Rows in the order of the table. Raises SyscallTableError on a malformed or repeated row."""
+    calls: list[Syscall] = []
+    seen: dict[int | str, int] = {}
+    for line_number, line in enumerate(text.splitlines(), 1):
+        line = line.split("#", 1)[0].strip()
+        if not line:
+            continue
+        where = f"{source}:{line_number}"
+        fields = [field.strip() for field in line.split("|")]
+        if len(fields) != 5 or not fields[0].isdigit() or not fields[1].isidentifier():
+            raise SyscallTableError(
+                f"{where}: expected 'number | name | arguments | namespace | capability', found {line!r}"
+            )
+        number, name = int(fields[0]), fields[1]
+        for key in (number, name):
+            if key in seen:
+                raise SyscallTableError(f"{where}: {key} is already in line {seen[key]}; one row a call")
+            seen[key] = line_number
+        calls.append(Syscall(number, name, _arguments(fields[2], where),
+                             *(None if field == "-" else field for field in fields[3:])))
+    return calls
+
+
+def _arguments(text: str, where: str) -> tuple[Argument, ...]:
+    if text == "void":
+        return ()
+    arguments = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(.*?[\s*])(\w+)\s*", part)
+        if not match:
+            raise SyscallTableError(f"{where}: expected 'type name' as an argument, found {part.strip()!r}")
+        arguments.append(Argument(match[1].strip(), match[2]))
+    if len(arguments) > 6:
+        raise SyscallTableError(f"{where}: expected at most 6 arguments, found {len(arguments)}")
+    return tuple(arguments)
+
+
+def load(path: Path = TABLE) -> list[Syscall]:
+    """The table of the guest kernel. Raises SyscallTableError; OSError if the file can't be read."""
+    return parse(path.read_text(), path.name)
+
+
+def header(calls: list[Syscall]) -> str:
+    """syscalls.h: numbers and prototypes."""
+    structures = sorted({name for call in calls for a in call.arguments
+                         for name in re.findall(r"struct (\w+)", a.ctype)})
+    lines = ["/* Made from syscalls.tbl by guestos/syscalls.py. */", "#pragma once", '#include "types.h"', ""]
+    lines += [f"struct {name};" for name in structures]
+    lines += [""] + [f"#define SYS_{call.name} {call.number}" for call in calls]
+    lines += [""] + [f"{call.prototype};" for call in calls]
+    return "\n".join(lines) + "\n"
+
+
+def dispatcher(calls: list[Syscall]) -> str:
+    """syscall_table.c: functions by number. A listed call whose function isn't linked is ENOSYS."""
+    count = max(call.number for call in calls) + 1
+    lines = ["/* Made from syscalls.tbl by guestos/syscalls.py. */", '#include "syscalls.h"',
+             '#include "dispatch.h"', ""]
+    lines += [f"#pragma weak sys_{call.name}" for call in calls]
+    lines += ["", f"const u64 syscall_count = {count};", f"const syscall_function syscall_table[{count}] = {{"]
+    lines += [f"    [{call.number}] = (syscall_function)(void *)sys_{call.name}," for call in calls]
+    lines += ["};", f"const char *const syscall_names[{count}] = {{"]
+    lines += [f'    [{call.number}] = "{call.name}",' for call in calls]
+    lines += ["};"]
+    return "\n".join(lines) + "\n"
