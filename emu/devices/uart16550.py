@@ -157,9 +157,10 @@ class Uart16550(Device):
         if not state.rx:
             state.lsr &= ~LSR_DR
             self._timeout.cancel()
-        if state.backlog:
+            # The interrupt drops before the next character comes: an edge for each arrival.
+            self._update()
             self._refill()
-        elif state.rx:
+        else:
             self._arm_timeout()
         self._update()
         return value
