@@ -350,13 +350,13 @@ class PythonEngine:
                 return Stop(StopReason.BREAKPOINT)
             trap = cpu.flags & TF
             before = cpu.retired
-            self._execute(before + 1 if single else stop_at, before + 1 if shadow else stop_at)
+            self._execute(before + 1 if single else stop_at)
             if trap and cpu.retired > before and not self._faulted:
                 cpu.dr[6] |= 0x4000
                 self._deliver(DB, 0, False)
 
-    def _execute(self, until, rep_until):
-        """Run instructions until `until` are retired (repeated ones: `rep_until`) or something wants attention."""
+    def _execute(self, until):
+        """Run instructions until `until` are retired or something wants attention."""
         cpu = self.cpu
         cpu.attention = 0
         self._faulted = False
