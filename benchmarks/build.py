@@ -109,7 +109,10 @@ def build_bochs_rom(directory: Path = BUILD) -> Path:
         content = ELFFile(file).get_section_by_name(".rom").data()
     if len(content) != 0x10000:
         raise WorkloadBuildError(f"the boot ROM must have 65536 bytes and has {len(content)}: see bochs_rom.S")
-    rom.write_bytes(content)
+    if not rom.exists() or rom.read_bytes() != content:
+        unfinished = rom.with_suffix(f".{os.getpid()}.tmp")
+        unfinished.write_bytes(content)
+        unfinished.replace(rom)
     return rom
 
 

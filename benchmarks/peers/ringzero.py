@@ -12,6 +12,8 @@ from emu.errors import RingzeroError
 from emu.machine.machine import Machine, Reason
 
 MEMORY = "128M"
+LIMIT = 20_000_000_000
+"""Instructions after which a run has surely gone wrong; the longest workload has 0.4 thousand million."""
 
 
 def missing_engine(engine: str) -> str:
@@ -43,7 +45,7 @@ class Board:
         try:
             with Machine(MEMORY, self.engine, kernel=image.bare(iterations, elf=True),
                          on_console=lambda line: stamps.append((line.replace(b"\r", b""), time.perf_counter()))) as machine:
-                result = machine.run()
+                result = machine.run(LIMIT)
         except RingzeroError as error:
             raise PeerError(f"{self.title} can't run {image.workload.name}: {error}") from error
         begun = next((when for line, when in stamps if line.endswith(BEGIN)), None)
@@ -78,7 +80,7 @@ class Flat:
     def run(self, image: Image, iterations: int) -> Run:
         with self.load(image, iterations) as machine:
             start = time.perf_counter()
-            result = machine.run()
+            result = machine.run(LIMIT)
             seconds = time.perf_counter() - start
             rip = machine.engine.get("rip")
             if result.reason is not Reason.HALTED or rip != image.symbols["flat_end"] + 1:
