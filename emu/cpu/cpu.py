@@ -14,8 +14,8 @@ from emu.cpu.state import FIELDS, TRANSIENT
 from emu.cpu.vector import V128
 
 # Modules whose functions take `cpu` first: each becomes a method, here, and a C function in the compiled engine.
-SHARED = ("flags", "registers", "memory", "paging", "segments", "interrupts", "transfers", "msr", "cpuid", "control",
-          "fpu", "sse", "packed", "strings")
+SHARED = ("flags", "registers", "memory", "paging", "segments", "interrupts", "transfers", "tasks", "msr", "cpuid", "control",
+          "fpu", "float80", "float80_convert", "sse", "packed", "strings")
 
 
 class Environment(Protocol):

@@ -69,7 +69,11 @@ TRANSIENT: tuple[Field, ...] = (
     Field("attention", why="1: leave the block after this instruction"),
     Field("rep_budget", "i64", why="extra iterations a repeated string instruction may do in this slice"),
     Field("quotient"), Field("remainder"),
-    Field("fp_raised", why="SSE exception flags of the instruction in flight (Python engine)"),
+    Field("frame_base", why="where frame_push() pushes: segment base, mask of the pointer, pointer, kind of access"),
+    Field("frame_mask"), Field("frame_pointer"), Field("frame_access"),
+    Field("fp_raised", why="floating-point exceptions of the instruction in flight (SSE: Python engine only)"),
+    Field("fr_mantissa", why="result of an x87 operation; see emu/cpu/float80.py"), Field("fr_exponent"),
+    Field("fr2_mantissa", why="second result, of FXTRACT, FSINCOS and FPTAN"), Field("fr2_exponent"),
     Field("d_prefix", why="decoder's scratch, see emu/cpu/decode.py"),
 )
 
