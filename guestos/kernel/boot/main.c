@@ -41,7 +41,7 @@ noreturn void kernel_main(u64 start_info) {
     clock_init();
     struct memory_stats m;
     memory_stats(&m);
-    kprintf("memory: %lu MiB\n", m.total_pages >> 8);
+    kprintf("memory: %lu MiB; command line: %s\n", m.total_pages >> 8, boot_info.command_line);
     wake_task(kthread_create(start_init, NULL, "init"));
     idle_loop();
 }

@@ -8,7 +8,6 @@ struct rusage {
     s64 ru_msgsnd, ru_msgrcv, ru_nsignals, ru_nvcsw, ru_nivcsw;
 };
 struct tms { s64 tms_utime, tms_stime, tms_cutime, tms_cstime; };
-struct utsname { char sysname[65], nodename[65], release[65], version[65], machine[65], domainname[65]; };
 struct sysinfo {
     s64 uptime;
     u64 loads[3], totalram, freeram, sharedram, bufferram, totalswap, freeswap;

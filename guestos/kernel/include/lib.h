@@ -38,4 +38,5 @@ noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)
  * text lives for ever. cmdline_each: the n-th (from 0) value of a repeated name, e.g.
  * virtio_mmio.device; NULL past the last. */
 const char *cmdline_get(const char *name);
+const char *cmdline_text(void);             /* all of it, as the loader gave it */
 const char *cmdline_each(const char *name, int n);

@@ -135,6 +135,7 @@ struct task *task_find(pid_t pid);          /* NULL: none */
 struct task *kthread_create(void (*fn)(void *), void *argument, const char *name);
 noreturn void task_exit(int status);        /* status as wait4 reports it */
 void wake_task(struct task *);
+u64 task_user_time(const struct task *);    /* ns in user mode; run_time includes them */
 
 /* For procfs: copy from another task's memory (argv, environ). Bytes copied, short at a hole. */
 ssize_t task_read_memory(struct task *, u64 address, void *to, size_t n);
@@ -145,7 +146,11 @@ struct mm_summary {
 bool task_mm_summary(struct task *, struct mm_summary *);  /* false: no address space */
 /* n-th mapping, for /proc/N/maps; file is NULL for anonymous memory. false past the last. */
 struct mapping { u64 start, end, offset; int prot; bool shared; struct file *file; const char *name; };
+struct file *task_program(struct task *);   /* referenced, NULL if none: /proc/N/exe */
 bool task_mapping(struct task *, int n, struct mapping *);
+
+struct utsname { char sysname[65], nodename[65], release[65], version[65], machine[65], domainname[65]; };
+extern struct utsname system_name;          /* what uname says; sethostname changes nodename */
 
 bool capable(int capability);               /* current's effective set */
 #define CAP_CHOWN 0

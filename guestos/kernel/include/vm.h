@@ -48,6 +48,7 @@ struct mm {
     struct vma *recent;                     /* last one found */
     u64 brk_start, brk;
     u64 start_code, end_code, start_stack, arg_start, arg_end, env_start, env_end;
+    struct file *program;                   /* what exec opened, or NULL */
     u64 resident;                           /* pages */
 };
 

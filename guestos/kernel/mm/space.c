@@ -34,6 +34,7 @@ void mm_put(struct mm *mm) {
         vma_free(vma);
     }
     pt_free(mm->pml4);
+    if (mm->program) file_put(mm->program);
     kfree(mm);
 }
 
@@ -64,6 +65,7 @@ struct mm *mm_copy(struct mm *from) {
     *mm = *from;
     mm->refs = 1;
     mm->pml4 = pml4;
+    if (mm->program) file_get(mm->program);
     mm->recent = NULL;
     mm->resident = 0;
     list_init(&mm->vmas);

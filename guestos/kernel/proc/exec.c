@@ -247,6 +247,7 @@ static int exec(char *path, struct arguments *a) {
     int error = IS_ERR(file) ? PTR_ERR(file) : !mm ? -ENOMEM : 0;
     if (!error) error = elf_load(mm, file, (struct elf_header *)head, &program);
     if (!error) error = build_stack(mm, a, path, &program, &rsp);
+    if (!error) mm->program = file_get(file);
     if (!error) change_over(mm, name, program.entry, rsp);
     else mm_put(mm);
     if (!IS_ERR(file)) file_put(file);

@@ -139,6 +139,8 @@ bool task_mm_summary(struct task *t, struct mm_summary *s) {
     return true;
 }
 
+struct file *task_program(struct task *t) { return t->mm && t->mm->program ? file_get(t->mm->program) : NULL; }
+
 bool task_mapping(struct task *t, int n, struct mapping *m) {
     if (!t->mm) return false;
     struct vma *vma;

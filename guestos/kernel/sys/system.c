@@ -13,20 +13,16 @@
 
 #define RELEASE "6.1.0-ringzero"            /* the Linux whose ABI this is */
 
-static char host_name[65] = "ringzero";
+struct utsname system_name = { "Linux", "ringzero", RELEASE, "#1", "x86_64", "(none)" };
 
-long sys_uname(struct utsname *to) {
-    struct utsname name = { "Linux", "", RELEASE, "#1", "x86_64", "(none)" };
-    strlcpy(name.nodename, host_name, sizeof(name.nodename));
-    return put_user(name, to);
-}
+long sys_uname(struct utsname *to) { return put_user(system_name, to); }
 
 long sys_sethostname(const char *name, size_t length) {
-    char copy[sizeof(host_name)] = { 0 };
+    char copy[sizeof(system_name.nodename)] = { 0 };
     if (!capable(CAP_SYS_ADMIN)) return -EPERM;
     if (length >= sizeof(copy)) return -EINVAL;
     if (copy_from_user(copy, name, length)) return -EFAULT;
-    memcpy(host_name, copy, sizeof(copy));
+    memcpy(system_name.nodename, copy, sizeof(copy));
     return 0;
 }
 

@@ -27,7 +27,7 @@ static struct timeval to_timeval(u64 ns) { return (struct timeval){ ns / NSEC_PE
 static u64 run_time(const struct task *t) { return t->run_time + (t == current ? ktime() - t->switched_in : 0); }
 
 /* Time in user mode is measured by the TSC at every crossing; the rest of the turns is the kernel's. */
-static u64 user_time(const struct task *t) { return MIN(clock_cycles_ns(t->user_cycles), run_time(t)); }
+u64 task_user_time(const struct task *t) { return MIN(clock_cycles_ns(t->user_cycles), run_time(t)); }
 
 static int read_clock(int clock, u64 *ns) {
     switch (clock) {
@@ -156,7 +156,7 @@ static void fill_usage(struct rusage *u, u64 total, u64 user) {
 
 void task_usage(const struct task *t, struct rusage *u) {
     memset(u, 0, sizeof(*u));
-    fill_usage(u, run_time(t) + t->child_run_time, user_time(t) + t->child_user_time);
+    fill_usage(u, run_time(t) + t->child_run_time, task_user_time(t) + t->child_user_time);
     u->ru_minflt = t->minor_faults;
     u->ru_majflt = t->major_faults;
 }
@@ -167,7 +167,7 @@ long sys_getrusage(int who, struct rusage *usage) {
     if (who == RUSAGE_CHILDREN) {
         fill_usage(&u, t->child_run_time, t->child_user_time);
     } else if (who == RUSAGE_SELF || who == RUSAGE_THREAD) {
-        fill_usage(&u, run_time(t), user_time(t));
+        fill_usage(&u, run_time(t), task_user_time(t));
         u.ru_minflt = t->minor_faults;
         u.ru_majflt = t->major_faults;
     } else {
@@ -178,7 +178,7 @@ long sys_getrusage(int who, struct rusage *usage) {
 
 long sys_times(struct tms *buf) {
     struct task *t = current;
-    u64 user = user_time(t);
+    u64 user = task_user_time(t);
     struct tms times = { user / NS_PER_CLOCK_TICK, (run_time(t) - user) / NS_PER_CLOCK_TICK,
                          t->child_user_time / NS_PER_CLOCK_TICK, (t->child_run_time - t->child_user_time) / NS_PER_CLOCK_TICK };
     if (buf && put_user(times, buf)) return -EFAULT;
