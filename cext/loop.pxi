@@ -1,0 +1,143 @@
+# The run loop: from block to block, and what can happen between two instructions.
+
+cdef extern from "<xmmintrin.h>" nogil:
+    unsigned int _mm_getcsr()
+    void _mm_setcsr(unsigned int value)
+
+cdef enum:
+    STOP_LIMIT = 0
+    STOP_HALT = 1
+    STOP_EXIT = 2
+    STOP_SHUTDOWN = 3
+    STOP_BREAKPOINT = 4
+    STOP_ERROR = 5
+
+cdef struct Breakpoints:
+    u64 count
+    u64 *addresses
+    u64 passed_rip
+    u64 passed_at
+
+cdef void deliver(CPU *cpu, u64 vector, u64 error, bint is_fault) noexcept nogil:
+    """Deliver an exception, or an interrupt or trap, with double and triple faults."""
+    cdef u64 second, second_vector
+    while True:
+        cpu.fault = 0
+        cpu.current = NULL
+        if is_fault:
+            deliver_exception(cpu, vector, error)
+        else:
+            deliver_interrupt(cpu, vector)
+        if cpu.fault == 0:
+            return
+        second = cpu.fault & 0xFF
+        cpu.fault = 0
+        error = cpu.fault_error
+        second_vector = combine_faults(cpu, vector if is_fault else 0xFF, second)
+        if second_vector == 0x100:
+            cpu.shutdown = 1
+            cpu.fault_error = (second << 8) | vector
+            return
+        if second_vector == 8 and second != 8:
+            error = 0
+        vector = second_vector
+        is_fault = True
+
+cdef bint take_interrupt(CPU *cpu) noexcept nogil:
+    cdef i64 vector
+    if cpu.nmi_pending and not cpu.nmi_blocked:
+        cpu.nmi_pending = 0
+        cpu.nmi_blocked = 1
+        cpu.halted = 0
+        deliver(cpu, 2, 0, False)
+        return True
+    if cpu.interrupt_line and cpu.flags & 0x200:
+        vector = bus_acknowledge(cpu)
+        if vector < 0:
+            return False
+        cpu.halted = 0
+        deliver(cpu, <u64>vector, 0, False)
+        return True
+    return False
+
+cdef bint at_breakpoint(CPU *cpu, Breakpoints *points) noexcept nogil:
+    cdef u64 n
+    if points.passed_rip == cpu.rip and points.passed_at == cpu.slice_end - cpu.budget:
+        return False
+    for n in range(points.count):
+        if points.addresses[n] == cpu.rip:
+            points.passed_rip = cpu.rip
+            points.passed_at = cpu.slice_end - cpu.budget
+            return True
+    return False
+
+cdef void run_single(CPU *cpu) noexcept nogil:
+    """One instruction by itself, with its single-step trap."""
+    cdef u64 trap = cpu.flags & 0x100
+    cdef i64 rest
+    cdef Block *block = find_block(cpu, 1)
+    if block == NULL:
+        cpu.budget -= 1             # a fault counts, so that a storm of faults can't stop the clock
+        return
+    # All but one of the budget is put aside, so that nothing can run on from this instruction.
+    rest = cpu.budget - 1
+    cpu.budget = 0
+    cpu.slice_end -= rest
+    cpu.link_from = NULL
+    cpu.block = block
+    block.insns[0].run(cpu, &block.insns[0])
+    cpu.link_from = NULL
+    cpu.budget += rest
+    cpu.slice_end += rest
+    cpu.current = NULL
+    if trap and cpu.fault == 0:
+        cpu.dr[6] |= 0x4000
+        deliver(cpu, 1, 0, False)
+
+cdef int run_loop(CPU *cpu, Breakpoints *points) noexcept nogil:
+    cdef Block *block
+    cdef Insn *link
+    cdef u64 shadow, vector, flushes
+    while True:
+        cpu.current = NULL
+        link = cpu.link_from
+        cpu.link_from = NULL
+        if cpu.fault:
+            vector = cpu.fault & 0xFF
+            deliver(cpu, vector, cpu.fault_error, True)
+            link = NULL
+        if cpu.shutdown:
+            return STOP_SHUTDOWN
+        if cpu.python_error:
+            return STOP_ERROR
+        if cpu.budget <= 0:
+            return STOP_LIMIT
+        if cpu.exit_requested:
+            return STOP_EXIT
+        cpu.attention = 0
+        shadow = cpu.interrupt_shadow
+        cpu.interrupt_shadow = 0
+        if (cpu.nmi_pending or cpu.interrupt_line) and not shadow:
+            if take_interrupt(cpu):
+                continue
+        if cpu.halted:
+            return STOP_HALT
+        if points.count and at_breakpoint(cpu, points):
+            return STOP_BREAKPOINT
+        if shadow or cpu.flags & 0x100 or points.count:
+            run_single(cpu)
+            continue
+        flushes = code_of(cpu).flushes
+        block = find_block(cpu, 0)
+        if block == NULL:
+            cpu.budget -= 1
+            continue
+        if block.count > cpu.budget:
+            run_single(cpu)
+            continue
+        if link != NULL and block.dead == 0 and flushes == code_of(cpu).flushes and link.imm == cpu.rip:
+            link.disp = <u64>block
+            (<u64*>&link.r)[0] = cpu.generation
+        cpu.budget -= block.count
+        cpu.block = block
+        block.insns[0].run(cpu, &block.insns[0])

@@ -1,0 +1,321 @@
+# Guest memory: the host's side of the TLB, physical accesses, the bus.
+
+cdef inline u64 load(char *p, u64 size) noexcept nogil:
+    if size == 8:
+        return (<u64*>p)[0]
+    if size == 4:
+        return (<u32*>p)[0]
+    if size == 2:
+        return (<u16*>p)[0]
+    return (<u8*>p)[0]
+
+cdef inline void store(char *p, u64 size, u64 value) noexcept nogil:
+    if size == 8:
+        (<u64*>p)[0] = value
+    elif size == 4:
+        (<u32*>p)[0] = <u32>value
+    elif size == 2:
+        (<u16*>p)[0] = <u16>value
+    else:
+        (<u8*>p)[0] = <u8>value
+
+# Caches in front of the shared texts of the same names
+
+cdef u64 read_linear(CPU *cpu, u64 la, u64 width) noexcept nogil:
+    cdef char *p = probe_read(cpu, la, width >> 3)
+    if p != NULL:
+        return load(p, width >> 3)
+    return read_linear_shared(cpu, la, width)
+
+cdef void write_linear(CPU *cpu, u64 la, u64 width, u64 value) noexcept nogil:
+    cdef char *p = probe_write(cpu, la, width >> 3)
+    if p != NULL:
+        store(p, width >> 3, value)
+        return
+    write_linear_shared(cpu, la, width, value)
+
+cdef u64 read_memory(CPU *cpu, u64 seg, u64 offset, u64 width) noexcept nogil:
+    cdef char *p
+    if cpu.code_size == 64 and seg < 4:
+        p = probe_read(cpu, offset, width >> 3)
+        if p != NULL:
+            return load(p, width >> 3)
+    return read_memory_shared(cpu, seg, offset, width)
+
+cdef void write_memory(CPU *cpu, u64 seg, u64 offset, u64 width, u64 value) noexcept nogil:
+    cdef char *p
+    if cpu.code_size == 64 and seg < 4:
+        p = probe_write(cpu, offset, width >> 3)
+        if p != NULL:
+            store(p, width >> 3, value)
+            return
+    write_memory_shared(cpu, seg, offset, width, value)
+
+cdef u64 vector_address(CPU *cpu, Insn *i, int aligned, u64 access) noexcept nogil:
+    cdef u64 la = linear_address(cpu, i.segment, offset_any(cpu, i), 16, access)
+    if cpu.fault:
+        return 0
+    if aligned and la & 15:
+        cpu.fault = 256 | 13
+        cpu.fault_error = 0
+        return 0
+    probe_linear(cpu, la, 16, access)
+    return la
+
+cdef V128 read_vector(CPU *cpu, Insn *i, int aligned) noexcept nogil:
+    cdef V128 v
+    cdef u64 la = vector_address(cpu, i, aligned, 0)
+    v = make_vector(0, 0)
+    if cpu.fault:
+        return v
+    v.u64[0] = read_linear(cpu, la, 64)
+    if cpu.fault:
+        return v
+    v.u64[1] = read_linear(cpu, la + 8, 64)
+    return v
+
+cdef void write_vector(CPU *cpu, Insn *i, int aligned, V128 value) noexcept nogil:
+    cdef u64 la = vector_address(cpu, i, aligned, 2)
+    if cpu.fault:
+        return
+    write_linear(cpu, la, 64, value.u64[0])
+    if cpu.fault:
+        return
+    write_linear(cpu, la + 8, 64, value.u64[1])
+
+# Physical memory and the bus
+
+cdef u64 physical_read(CPU *cpu, u64 pa, u64 size) noexcept nogil:
+    if pa < cpu.ram_size and pa + size <= cpu.ram_size:
+        return load(<char*>cpu.ram + pa, size)
+    return bus_read(cpu, pa, size)
+
+cdef void physical_write(CPU *cpu, u64 pa, u64 size, u64 value) noexcept nogil:
+    if pa < cpu.ram_size and pa + size <= cpu.ram_size:
+        store(<char*>cpu.ram + pa, size, value)
+        if cpu.page_flags[pa >> 12] & 1:
+            code_written(cpu, pa, size)
+        return
+    bus_write(cpu, pa, size, value)
+
+cdef void bus_failed(CPU *cpu, object error) noexcept:
+    # A device that raised is a bug of ours: stop at once and let run() raise it.
+    engine = <object>cpu.owner
+    if engine.failure is None:
+        engine.failure = error
+    cpu.python_error = 1
+    cpu.attention = 1
+
+cdef u64 bus_read(CPU *cpu, u64 pa, u64 size) noexcept with gil:
+    try:
+        return <u64>(<object>cpu.owner).bus.mmio_read(pa, size)
+    except BaseException as error:
+        bus_failed(cpu, error)
+    return 0
+
+cdef void bus_write(CPU *cpu, u64 pa, u64 size, u64 value) noexcept with gil:
+    try:
+        (<object>cpu.owner).bus.mmio_write(pa, size, value & ((<u64>0xFFFFFFFFFFFFFFFFULL) >> (64 - 8 * size)))
+    except BaseException as error:
+        bus_failed(cpu, error)
+
+cdef u64 port_read(CPU *cpu, u64 port, u64 size) noexcept with gil:
+    try:
+        return <u64>(<object>cpu.owner).bus.port_read(port, size)
+    except BaseException as error:
+        bus_failed(cpu, error)
+    return 0
+
+cdef void port_write(CPU *cpu, u64 port, u64 size, u64 value) noexcept with gil:
+    try:
+        (<object>cpu.owner).bus.port_write(port, size, value)
+    except BaseException as error:
+        bus_failed(cpu, error)
+
+cdef u64 bus_msr_known(CPU *cpu, u64 index) noexcept with gil:
+    try:
+        return 0 if (<object>cpu.owner).bus.msr_read(index) is None else 1
+    except BaseException as error:
+        bus_failed(cpu, error)
+    return 0
+
+cdef u64 bus_msr_read(CPU *cpu, u64 index) noexcept with gil:
+    try:
+        return <u64>((<object>cpu.owner).bus.msr_read(index) or 0)
+    except BaseException as error:
+        bus_failed(cpu, error)
+    return 0
+
+cdef u64 bus_msr_write(CPU *cpu, u64 index, u64 value) noexcept with gil:
+    try:
+        return 1 if (<object>cpu.owner).bus.msr_write(index, value) else 0
+    except BaseException as error:
+        bus_failed(cpu, error)
+    return 0
+
+cdef u64 bus_tpr_read(CPU *cpu) noexcept with gil:
+    try:
+        return <u64>(<object>cpu.owner).bus.tpr_read()
+    except BaseException as error:
+        bus_failed(cpu, error)
+    return 0
+
+cdef void bus_tpr_write(CPU *cpu, u64 value) noexcept with gil:
+    try:
+        (<object>cpu.owner).bus.tpr_write(value)
+    except BaseException as error:
+        bus_failed(cpu, error)
+
+cdef i64 bus_acknowledge(CPU *cpu) noexcept with gil:
+    try:
+        vector = (<object>cpu.owner).bus.acknowledge_interrupt()
+        return -1 if vector is None else <i64>vector
+    except BaseException as error:
+        bus_failed(cpu, error)
+    return -1
+
+# The TLB of host pointers: a cache of the one in the state, whose evictions it follows
+
+cdef void remember_read(CPU *cpu, u64 la, u64 pa) noexcept nogil:
+    cdef TlbEntry *entry
+    cdef u64 page = la & (<u64>0xFFFFFFFFFFFFF000ULL)
+    if pa >= cpu.ram_size or cpu.mmu_mode == 3:
+        return
+    entry = &cpu.tlb[(la >> 12) & 511]
+    if entry.write_tag != page:
+        entry.write_tag = 1
+    entry.read_tag = page
+    entry.addend = <u64>cpu.ram + (pa & ~(<u64>4095)) - page
+    cpu.tlb_used |= (<u64>1) << cpu.mmu_mode
+
+cdef void remember_write(CPU *cpu, u64 la, u64 pa) noexcept nogil:
+    cdef TlbEntry *entry
+    cdef u64 page = la & (<u64>0xFFFFFFFFFFFFF000ULL)
+    if pa >= cpu.ram_size or cpu.mmu_mode == 3:
+        return
+    entry = &cpu.tlb[(la >> 12) & 511]
+    if entry.read_tag != page:
+        entry.read_tag = 1
+    entry.write_tag = 1 if cpu.page_flags[pa >> 12] & 1 else page
+    entry.addend = <u64>cpu.ram + (pa & ~(<u64>4095)) - page
+    cpu.tlb_used |= (<u64>1) << cpu.mmu_mode
+
+cdef void evict(CPU *cpu, u64 la) noexcept nogil:
+    cdef u64 page = la & (<u64>0xFFFFFFFFFFFFF000ULL)
+    cdef TlbEntry *entry
+    cdef int mode
+    for mode in range(3):
+        entry = &cpu.tlb_entries[mode][(la >> 12) & 511]
+        if entry.read_tag == page or entry.write_tag == page:
+            entry.read_tag = 1
+            entry.write_tag = 1
+    if cpu.code_pages[(la >> 12) & 4095]:
+        drop_links(cpu)
+
+cdef void evict_all(CPU *cpu) noexcept nogil:
+    cdef int mode
+    for mode in range(3):
+        if cpu.tlb_used & ((<u64>1) << mode):
+            memset(&cpu.tlb_entries[mode][0], 0xFF, sizeof(cpu.tlb_entries[mode]))
+    cpu.tlb_used = 0
+    drop_links(cpu)
+
+cdef void drop_links(CPU *cpu) noexcept nogil:
+    cpu.generation += 1
+    memset(cpu.code_pages, 0, sizeof(cpu.code_pages))
+
+cdef void mode_changed(CPU *cpu, u64 previous) noexcept nogil:
+    cpu.tlb = &cpu.tlb_entries[cpu.mmu_mode][0]
+    cpu.jumps = &cpu.jump_entries[jump_set(cpu)][0]
+    cpu.attention = 1
+
+cdef inline u64 jump_set(CPU *cpu) noexcept nogil:
+    return (cpu.mmu_mode & 1) | (0 if cpu.code_size == 64 else 2)
+
+cdef void protect_code(CPU *cpu, u64 page) noexcept nogil:
+    # From now on every write to this page misses the TLB.
+    cdef int mode, n
+    cdef TlbEntry *entry
+    cdef u64 host = <u64>cpu.ram + (page << 12)
+    if cpu.page_flags[page] & 1:
+        return
+    cpu.page_flags[page] |= 1
+    for mode in range(3):
+        for n in range(512):
+            entry = &cpu.tlb_entries[mode][n]
+            if entry.write_tag & 1 == 0 and entry.write_tag + entry.addend == host:
+                entry.write_tag = 1
+
+# Repeated string instructions in bulk: as many elements as both pages hold
+
+cdef u64 bulk_copy(CPU *cpu, u64 destination, u64 source, u64 count, u64 width) noexcept nogil:
+    cdef u64 size = width >> 3
+    cdef char *from_ = probe_read(cpu, source, size)
+    cdef char *to = probe_write(cpu, destination, size)
+    cdef u64 n, k
+    if from_ == NULL or to == NULL:
+        return 0
+    n = (4096 - (source & 4095)) // size
+    k = (4096 - (destination & 4095)) // size
+    if k < n:
+        n = k
+    if count < n:
+        n = count
+    if to > from_ and to < from_ + n * size:
+        # The copy feeds on what it wrote: element by element, as the instruction does it.
+        for k in range(n):
+            store(to + k * size, size, load(from_ + k * size, size))
+    else:
+        memmove(to, from_, n * size)
+    return n
+
+cdef u64 bulk_fill(CPU *cpu, u64 destination, u64 count, u64 width, u64 value) noexcept nogil:
+    cdef u64 size = width >> 3
+    cdef char *to = probe_write(cpu, destination, size)
+    cdef u64 n, k
+    if to == NULL:
+        return 0
+    n = (4096 - (destination & 4095)) // size
+    if count < n:
+        n = count
+    if size == 1:
+        memset(to, <int>(value & 255), n)
+    elif size == 8:
+        for k in range(n):
+            (<u64*>to)[k] = value
+    elif size == 4:
+        for k in range(n):
+            (<u32*>to)[k] = <u32>value
+    else:
+        for k in range(n):
+            (<u16*>to)[k] = <u16>value
+    return n
+
+cdef inline u64 to_page_end(u64 la, u64 count, u64 size) noexcept nogil:
+    cdef u64 room = (4096 - (la & 4095)) // size
+    return room if room < count else count
+
+cdef u64 bulk_compare(CPU *cpu, u64 left, u64 right, u64 count, u64 width) noexcept nogil:
+    cdef u64 size = width >> 3
+    cdef char *a = probe_read(cpu, left, size)
+    cdef char *b = probe_read(cpu, right, size)
+    cdef u64 n
+    if a == NULL or b == NULL:
+        return 0
+    count = to_page_end(right, to_page_end(left, count, size), size)
+    for n in range(count):
+        if load(a + n * size, size) != load(b + n * size, size):
+            return n
+    return count
+
+cdef u64 bulk_scan(CPU *cpu, u64 la, u64 count, u64 width, u64 value, u64 equal) noexcept nogil:
+    cdef u64 size = width >> 3
+    cdef char *at = probe_read(cpu, la, size)
+    cdef u64 n
+    if at == NULL:
+        return 0
+    count = to_page_end(la, count, size)
+    for n in range(count):
+        if (load(at + n * size, size) == value) != (equal == 1):
+            return n
+    return count
