@@ -112,7 +112,7 @@ class Machine:
             console=self._console_byte, on_exit=self._on_exit,
             on_power_off=lambda: self._end(RunResult(Reason.POWER_OFF, 0, 0, "the guest switched the machine off")),
             on_reset=lambda: self._end(RunResult(Reason.RESET, 0, None, "the guest asked for a reset")),
-            rtc_start=rtc_start, disk=self.disk, virtio_console=virtio_console, legacy_virtio=legacy_virtio,
+            rtc_start=rtc_start, tsc=self._tsc, disk=self.disk, virtio_console=virtio_console, legacy_virtio=legacy_virtio,
         )
         self.input_log: list[InputEvent] = []
         self._ended: RunResult | None = None
@@ -128,6 +128,13 @@ class Machine:
         from emu.engines import create
 
         return create(engine, self.memory, self.bus, seed)
+
+    def _tsc(self) -> int:
+        """The time-stamp counter as the guest sees it: one a retired instruction, plus what it wrote."""
+        try:
+            return self.engine.retired + self.engine.get("tsc_offset") & 0xFFFF_FFFF_FFFF_FFFF
+        except KeyError:
+            return self.clock.now
 
     # Loading
 
