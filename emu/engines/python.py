@@ -153,6 +153,10 @@ class PythonCpu(Cpu):
     def bus_tpr_write(self, value):
         self.bus.tpr_write(value)
 
+    def now(self):
+        """The time-stamp counter."""
+        return (self.retired + self.tsc_offset) & MASK64
+
     def jump(self, target):
         """Continue at `target`, which check_target() has allowed."""
         self.rip = target
