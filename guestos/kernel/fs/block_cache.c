@@ -252,4 +252,7 @@ static void write_back(void *unused) {
     }
 }
 
-void block_cache_start(void) { kthread_create(write_back, NULL, "writeback"); }
+void block_cache_start(void) {
+    struct task *t = kthread_create(write_back, NULL, "writeback");
+    if (t) wake_task(t);
+}

@@ -65,12 +65,11 @@ struct inode *ext2_get(struct ext2 *fs, u32 ino) {
 int ext2_store(struct inode *inode) {
     struct ext2 *fs = ext2_of(inode->sb);
     struct ext2_inode *disk;
+    bool is_new = !inode->ops;
+    if (is_new) set_ops(inode);
     struct buffer *b = table_block(fs, inode->ino, &disk);
     if (IS_ERR(b)) return PTR_ERR(b);
-    if (!inode->ops) {                      /* just allocated: nothing of its former life stays */
-        memset(disk, 0, fs->inode_size);
-        set_ops(inode);
-    }
+    if (is_new) memset(disk, 0, fs->inode_size);    /* nothing of its former life stays */
     disk->mode = inode->mode;
     disk->links = inode->nlink;
     disk->uid = inode->uid;
@@ -135,9 +134,8 @@ static void release(struct ext2 *fs) {
 static void unmount(struct superblock *sb) {
     struct ext2 *fs = ext2_of(sb);
     fs->device->mounted = false;
-    /* The root dentry still holds the root inode; it goes after this call, and needs sb alive. */
-    block_put(fs->super_buffer);
-    fs->super_buffer = NULL;
+    inode_put(sb->root);
+    release(fs);
 }
 
 /* Is this a superblock we can use? 0, or -EINVAL with the reason on the console. */

@@ -133,9 +133,8 @@ long sys_umount2(const char *target, int flags) {
     *link = mnt->next;
     mnt->at->mounted--;
     path_put(&(struct path){ mnt->parent, mnt->at });
-    /* The superblock stays: a disk's for the next mount, a tmpfs's few pages are given back by it. */
-    if (mnt->sb->unmount) mnt->sb->unmount(mnt->sb);
     dentry_put(mnt->root);
+    if (mnt->sb->unmount) mnt->sb->unmount(mnt->sb);
     kfree(mnt);
     return 0;
 }

@@ -22,8 +22,16 @@ void serial_init(void);
 
 /* ---- terminals ---- */
 
-struct tty;
+/* A line: what a terminal driver offers and what the line discipline tells it. */
+struct tty_driver {
+    /* Send bytes as they are; busy-waits for room; from anywhere, also interrupts. */
+    void (*write)(const char *bytes, size_t n);
+};
+/* Makes terminal and device node `name`; panics without memory. */
+struct tty *tty_create(const char *name, u32 rdev, const struct tty_driver *);
 /* From the driver, in its interrupt: one byte arrived. */
 void tty_input(struct tty *, u8 byte);
 /* Called when a session leader exits: SIGHUP and SIGCONT to the foreground, and its terminal is free. */
 void tty_session_ends(struct task *leader);
+u32 tty_number(const struct tty *);                 /* st_rdev, for /proc/N/stat */
+pid_t tty_foreground(const struct tty *);

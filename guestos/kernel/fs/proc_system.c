@@ -1,0 +1,129 @@
+/* /proc's texts about the machine, in the formats of proc(5). */
+#include "text.h"
+#include "abi.h"
+#include "block.h"
+#include "io.h"
+#include "lib.h"
+#include "mm.h"
+#include "sched.h"
+#include "task.h"
+
+#define TICK (NSEC_PER_SEC / 100)
+
+static int make_meminfo(struct task *unused, struct text *out) {
+    struct memory_stats m;
+    memory_stats(&m);
+    u64 cached = block_cached_pages();
+    text_print(out, "MemTotal:       %8lu kB\nMemFree:        %8lu kB\nMemAvailable:   %8lu kB\n", m.total_pages * 4,
+               m.free_pages * 4, (m.free_pages + cached) * 4);
+    text_print(out, "Buffers:        %8lu kB\nCached:         %8lu kB\nSwapCached:     %8lu kB\n", cached * 4, 0UL, 0UL);
+    text_print(out, "SwapTotal:      %8lu kB\nSwapFree:       %8lu kB\nShmem:          %8lu kB\nSReclaimable:   %8lu kB\n", 0UL, 0UL, 0UL, 0UL);
+    return 0;
+}
+
+/* Time on the processor since boot: of the living, and of the dead whom their parents counted. */
+static void busy(u64 *user, u64 *system) {
+    struct task *t;
+    *user = *system = 0;
+    for_each_task(t) {
+        u64 mine = task_user_time(t) + t->child_user_time, all = t->run_time + t->child_run_time;
+        *user += mine;
+        *system += all - MIN(mine, all);
+    }
+}
+
+static int make_uptime(struct task *unused, struct text *out) {
+    u64 user, system, now = ktime();
+    busy(&user, &system);
+    u64 idle = now - MIN(now, user + system);
+    text_print(out, "%lu.%02lu %lu.%02lu\n", now / NSEC_PER_SEC, now / TICK % 100, idle / NSEC_PER_SEC, idle / TICK % 100);
+    return 0;
+}
+
+static int make_stat(struct task *unused, struct text *out) {
+    u64 user, system, now = ktime();
+    busy(&user, &system);
+    u64 idle = now - MIN(now, user + system);
+    for (int i = 0; i < 2; i++)
+        text_print(out, "%s %lu 0 %lu %lu 0 0 0 0 0 0\n", i ? "cpu0" : "cpu ", user / TICK, system / TICK, idle / TICK);
+    int running = 0, blocked = 0, highest = 0;
+    struct task *t;
+    for_each_task(t) {
+        running += t->state == TASK_RUNNING;
+        blocked += t->state == TASK_BLOCKED;
+        highest = MAX(highest, t->pid);
+    }
+    text_print(out, "intr 0\nctxt 0\nbtime %lu\nprocesses %d\nprocs_running %d\nprocs_blocked %d\n",
+               (real_time() - now) / NSEC_PER_SEC, highest, running, blocked);
+    return 0;
+}
+
+static int make_version(struct task *unused, struct text *out) {
+    text_print(out, "%s version %s %s\n", system_name.sysname, system_name.release, system_name.version);
+    return 0;
+}
+
+static int make_loadavg(struct task *unused, struct text *out) {
+    int running = 0, all = 0, last = 0;
+    struct task *t;
+    for_each_task(t) {
+        running += t->state == TASK_RUNNING;
+        all++;
+        last = t->pid;
+    }
+    /* No averages are kept: three times the present. */
+    for (int i = 0; i < 3; i++) text_print(out, "%d.00 ", running);
+    text_print(out, "%d/%d %d\n", running, all, last);
+    return 0;
+}
+
+static int make_cpuinfo(struct task *unused, struct text *out) {
+    u32 r[4], brand[13] = { 0 };
+    cpuid(0, 0, r);
+    text_print(out, "processor\t: 0\nvendor_id\t: %.4s%.4s%.4s\n", (char *)&r[1], (char *)&r[3], (char *)&r[2]);
+    cpuid(1, 0, r);
+    u32 family = r[0] >> 8 & 15, model = (r[0] >> 4 & 15) | (r[0] >> 12 & 0xf0), edx = r[3], ecx = r[2];
+    if (family == 15) family += r[0] >> 20 & 0xff;
+    text_print(out, "cpu family\t: %u\nmodel\t\t: %u\n", family, model);
+    cpuid(0x80000000, 0, r);
+    if (r[0] >= 0x80000004)
+        for (int i = 0; i < 3; i++) cpuid(0x80000002 + i, 0, brand + i * 4);
+    text_print(out, "model name\t: %s\nstepping\t: 0\nflags\t\t:", (char *)brand);
+    static const struct { u8 bit; const char *name; } in_edx[] = {
+        { 0, "fpu" }, { 4, "tsc" }, { 5, "msr" }, { 6, "pae" }, { 8, "cx8" }, { 9, "apic" }, { 11, "sep" }, { 13, "pge" },
+        { 15, "cmov" }, { 16, "pat" }, { 23, "mmx" }, { 24, "fxsr" }, { 25, "sse" }, { 26, "sse2" },
+    }, in_ecx[] = { { 0, "pni" }, { 13, "cx16" }, { 23, "popcnt" }, { 30, "rdrand" }, { 31, "hypervisor" } };
+    for (size_t i = 0; i < ARRAY_SIZE(in_edx); i++)
+        if (edx >> in_edx[i].bit & 1) text_print(out, " %s", in_edx[i].name);
+    for (size_t i = 0; i < ARRAY_SIZE(in_ecx); i++)
+        if (ecx >> in_ecx[i].bit & 1) text_print(out, " %s", in_ecx[i].name);
+    text_print(out, "\n\n");
+    return 0;
+}
+
+static int make_filesystems(struct task *unused, struct text *out) {
+    for (struct filesystem *fs = filesystems; fs; fs = fs->next)
+        text_print(out, "%s\t%s\n", fs->needs_device ? "" : "nodev", fs->name);
+    return 0;
+}
+
+static int make_cmdline(struct task *unused, struct text *out) {
+    const char *line = cmdline_text();
+    text_add(out, line, strlen(line));
+    text_add(out, "\n", 1);
+    return 0;
+}
+
+static int make_partitions(struct task *unused, struct text *out) {
+    text_print(out, "major minor  #blocks  name\n\n");
+    for (struct block_device *d = block_devices; d; d = d->next)
+        text_print(out, "%4u %8u %10lu %s\n", MAJOR(d->dev), MINOR(d->dev), d->sectors / 2, d->name);
+    return 0;
+}
+
+const struct proc_text proc_system_texts[] = {
+    { "meminfo", 0444, make_meminfo }, { "uptime", 0444, make_uptime }, { "stat", 0444, make_stat },
+    { "version", 0444, make_version }, { "loadavg", 0444, make_loadavg }, { "cpuinfo", 0444, make_cpuinfo },
+    { "filesystems", 0444, make_filesystems }, { "cmdline", 0444, make_cmdline }, { "partitions", 0444, make_partitions },
+    { NULL, 0, NULL },
+};

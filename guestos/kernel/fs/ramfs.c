@@ -1,0 +1,359 @@
+/* File systems that live in memory: tmpfs, and devtmpfs, which starts with a node for each device. */
+#include "device.h"
+#include "fs.h"
+#include "lib.h"
+#include "mm.h"
+#include "task.h"
+
+struct name {                           /* one entry of a directory */
+    struct list link;
+    struct inode *inode;                /* referenced */
+    u64 position;                       /* for readdir; ascending */
+    u32 length;
+    char text[];
+};
+
+struct node {                           /* inode->data */
+    struct list names;                  /* of a directory */
+    struct inode *parent;               /* of a directory; not referenced: the tree holds it */
+    u64 next_position;
+    char **page;                        /* of a regular file; NULL entries are holes */
+    u64 pages;                          /* slots in page[] */
+    char *target;                       /* of a symlink */
+};
+
+struct ram {
+    struct superblock sb;
+    u64 next_ino, used, limit;          /* pages */
+};
+
+static struct node *node(struct inode *inode) { return inode->data; }
+static const struct inode_ops dir_ops, file_inode_ops, link_ops;
+static const struct file_ops file_ops, dir_file_ops;
+
+static struct inode *new_inode(struct ram *ram, struct inode *dir, u32 mode, u32 rdev) {
+    struct inode *inode = inode_new(&ram->sb, ++ram->next_ino);
+    struct node *n = inode ? kzalloc(sizeof(*n)) : NULL;
+    if (!n) {
+        inode_put(inode);
+        return NULL;
+    }
+    list_init(&n->names);
+    n->next_position = 2;               /* 0 and 1 are "." and ".." */
+    inode->data = n;
+    inode->mode = mode;
+    inode->rdev = rdev;
+    inode->nlink = 1;
+    inode->uid = current->cred.fsuid;
+    inode->gid = dir && dir->mode & S_ISGID ? dir->gid : current->cred.fsgid;
+    inode->atime = inode->mtime = inode->ctime = time_now();
+    inode->ops = S_ISDIR(mode) ? &dir_ops : S_ISLNK(mode) ? &link_ops : &file_inode_ops;
+    inode->fops = S_ISDIR(mode) ? &dir_file_ops : S_ISREG(mode) ? &file_ops : NULL;
+    if (S_ISDIR(mode)) {
+        inode->nlink = 2;
+        n->parent = dir ? dir : inode;
+    }
+    return inode;
+}
+
+static int file_truncate(struct inode *inode, u64 size);
+
+static void drop(struct inode *inode) {
+    struct node *n = node(inode);
+    if (inode->nlink || !n) return;
+    file_truncate(inode, 0);
+    kfree(n->page);
+    kfree(n->target);
+    kfree(n);
+    inode->data = NULL;
+}
+
+static struct name *find(struct inode *dir, const char *name, size_t length) {
+    struct name *e;
+    list_for_each(e, &node(dir)->names, link)
+        if (e->length == length && !memcmp(e->text, name, length)) return e;
+    return NULL;
+}
+
+static struct inode *lookup(struct inode *dir, const char *name, size_t length) {
+    struct name *e = find(dir, name, length);
+    return e ? inode_get(e->inode) : NULL;
+}
+
+/* Takes the reference on success. */
+static int add(struct inode *dir, const char *name, size_t length, struct inode *inode) {
+    struct name *e = kmalloc(sizeof(*e) + length);
+    if (!e) return -ENOMEM;
+    e->inode = inode;
+    e->length = length;
+    memcpy(e->text, name, length);
+    e->position = node(dir)->next_position++;
+    list_add_tail(&node(dir)->names, &e->link);
+    if (S_ISDIR(inode->mode)) {
+        dir->nlink++;
+        node(inode)->parent = dir;
+    }
+    inode_touch(dir, true);
+    return 0;
+}
+
+/* The reference of the entry goes to the caller. */
+static void take(struct inode *dir, struct name *e) {
+    if (S_ISDIR(e->inode->mode)) dir->nlink--;
+    list_del(&e->link);
+    kfree(e);
+    inode_touch(dir, true);
+}
+
+static int put_new(struct inode *dir, const char *name, size_t length, struct inode *inode) {
+    if (!inode) return -ENOMEM;
+    int error = add(dir, name, length, inode);
+    if (!error) return 0;
+    inode->nlink = 0;
+    inode_put(inode);
+    return error;
+}
+
+static int create(struct inode *dir, const char *name, size_t length, u32 mode, u32 rdev, struct inode **out) {
+    struct inode *inode = new_inode((struct ram *)dir->sb->data, dir, mode, rdev);
+    int error = put_new(dir, name, length, inode);
+    if (!error) *out = inode_get(inode);
+    return error;
+}
+
+static int symlink(struct inode *dir, const char *name, size_t length, const char *target) {
+    struct inode *inode = new_inode((struct ram *)dir->sb->data, dir, S_IFLNK | 0777, 0);
+    size_t size = strlen(target);
+    char *text = kmalloc(size + 1);
+    if (!inode || !text) {
+        kfree(text);
+        if (inode) inode->nlink = 0;
+        inode_put(inode);
+        return -ENOMEM;
+    }
+    memcpy(text, target, size + 1);
+    node(inode)->target = text;
+    inode->size = size;
+    return put_new(dir, name, length, inode);
+}
+
+static int readlink(struct inode *inode, char *to, size_t size) {
+    size = MIN(size, inode->size);
+    memcpy(to, node(inode)->target, size);
+    return size;
+}
+
+static int link(struct inode *dir, const char *name, size_t length, struct inode *inode) {
+    int error = add(dir, name, length, inode_get(inode));
+    if (error) {
+        inode_put(inode);
+        return error;
+    }
+    inode->nlink++;
+    inode_touch(inode, false);
+    return 0;
+}
+
+static void unlinked(struct inode *inode) {
+    inode->nlink = S_ISDIR(inode->mode) ? 0 : inode->nlink - 1;
+    inode_touch(inode, false);
+    inode_put(inode);
+}
+
+static int unlink(struct inode *dir, const char *name, size_t length, struct inode *inode) {
+    if (S_ISDIR(inode->mode) && !list_empty(&node(inode)->names)) return -ENOTEMPTY;
+    take(dir, find(dir, name, length));
+    unlinked(inode);
+    return 0;
+}
+
+static int rename(struct inode *from, const char *name, size_t length, struct inode *inode, struct inode *to,
+                  const char *to_name, size_t to_length, struct inode *replaced) {
+    if (replaced && S_ISDIR(replaced->mode) && !list_empty(&node(replaced)->names)) return -ENOTEMPTY;
+    struct name *old = replaced ? find(to, to_name, to_length) : NULL;
+    int error = add(to, to_name, to_length, inode);     /* the only step that can fail comes first */
+    if (error) return error;
+    if (old) {
+        take(to, old);
+        unlinked(replaced);
+    }
+    /* In one directory both names are there now, the old one first. */
+    take(from, find(from, name, length));
+    inode_touch(inode, false);
+    return 0;
+}
+
+static int readdir(struct file *f, struct dir_fill *to) {
+    struct inode *dir = f->inode;
+    struct name *e;
+    if (f->pos == 0 && to->add(to, ".", 1, dir->ino, S_IFDIR, 1)) return 0;
+    if (f->pos <= 1 && to->add(to, "..", 2, node(dir)->parent->ino, S_IFDIR, 2)) return 0;
+    list_for_each(e, &node(dir)->names, link)
+        if (e->position >= f->pos && to->add(to, e->text, e->length, e->inode->ino, e->inode->mode, e->position + 1)) break;
+    return 0;
+}
+
+/* ---- regular files ---- */
+
+static int make_room(struct inode *inode, u64 page) {
+    struct node *n = node(inode);
+    if (page < n->pages) return 0;
+    u64 pages = MAX(n->pages * 2, MAX(page + 1, 8UL));
+    char **larger = kzalloc(pages * sizeof(*larger));
+    if (!larger) return -ENOSPC;
+    memcpy(larger, n->page, n->pages * sizeof(*larger));
+    kfree(n->page);
+    n->page = larger;
+    n->pages = pages;
+    return 0;
+}
+
+static ssize_t file_read(struct file *f, struct io *io, u64 pos) {
+    struct inode *inode = f->inode;
+    ssize_t done = 0;
+    while (io->left && pos < inode->size) {
+        size_t n = MIN(MIN(io->left, PAGE_SIZE - pos % PAGE_SIZE), inode->size - pos);
+        u64 page = pos / PAGE_SIZE;
+        char *from = page < node(inode)->pages ? node(inode)->page[page] : NULL;
+        if (from ? io_put(io, from + pos % PAGE_SIZE, n) : io_zero(io, n)) return done ? done : -EFAULT;
+        pos += n;
+        done += n;
+    }
+    return done;
+}
+
+static ssize_t file_write(struct file *f, struct io *io, u64 pos) {
+    struct inode *inode = f->inode;
+    struct ram *ram = inode->sb->data;
+    ssize_t done = 0;
+    int error = 0;
+    mutex_lock(&inode->lock);
+    if (f->flags & O_APPEND) pos = inode->size;
+    if (pos + io->left > ram->limit * PAGE_SIZE && pos / PAGE_SIZE >= ram->limit * 64) error = -EFBIG;
+    while (io->left && !error) {
+        size_t n = MIN(io->left, PAGE_SIZE - pos % PAGE_SIZE);
+        u64 page = pos / PAGE_SIZE;
+        if ((error = make_room(inode, page))) break;
+        char **slot = &node(inode)->page[page];
+        if (!*slot) {
+            if (ram->used >= ram->limit || !(*slot = alloc_zeroed_page())) {
+                error = -ENOSPC;
+                break;
+            }
+            ram->used++;
+            inode->blocks += PAGE_SIZE / 512;
+        }
+        if ((error = io_get(io, *slot + pos % PAGE_SIZE, n))) break;
+        pos += n;
+        done += n;
+        if (pos > inode->size) inode->size = pos;
+    }
+    if (done) inode_touch(inode, true);
+    mutex_unlock(&inode->lock);
+    return done ? done : error;
+}
+
+static int file_truncate(struct inode *inode, u64 size) {
+    struct node *n = node(inode);
+    struct ram *ram = inode->sb->data;
+    if (size / PAGE_SIZE >= ram->limit * 64) return -EFBIG;
+    for (u64 page = (size + PAGE_SIZE - 1) / PAGE_SIZE; page < n->pages; page++) {
+        if (!n->page[page]) continue;
+        free_pages(n->page[page], 0);
+        n->page[page] = NULL;
+        ram->used--;
+        inode->blocks -= PAGE_SIZE / 512;
+    }
+    u64 last = size / PAGE_SIZE;
+    if (size % PAGE_SIZE && last < n->pages && n->page[last])
+        memset(n->page[last] + size % PAGE_SIZE, 0, PAGE_SIZE - size % PAGE_SIZE);
+    inode->size = size;
+    inode_touch(inode, true);
+    return 0;
+}
+
+static int no_store(struct inode *inode) { return 0; }
+static int no_sync(struct file *f) { return 0; }
+
+static const struct inode_ops dir_ops = {
+    .lookup = lookup, .create = create, .symlink = symlink, .link = link, .unlink = unlink, .rename = rename,
+    .changed = no_store,
+};
+static const struct inode_ops file_inode_ops = { .truncate = file_truncate, .changed = no_store };
+static const struct inode_ops link_ops = { .readlink = readlink, .changed = no_store };
+static const struct file_ops file_ops = { .read = file_read, .write = file_write, .sync = no_sync };
+static const struct file_ops dir_file_ops = { .readdir = readdir, .sync = no_sync };
+
+/* ---- mounting ---- */
+
+static int statfs(struct superblock *sb, struct kstatfs *st) {
+    struct ram *ram = sb->data;
+    st->f_type = 0x01021994;
+    st->f_blocks = ram->limit;
+    st->f_bfree = st->f_bavail = ram->limit - ram->used;
+    return 0;
+}
+
+static void forget(struct inode *dir) {
+    struct name *e, *next;
+    list_for_each_safe(e, next, &node(dir)->names, link) {
+        struct inode *inode = e->inode;
+        if (S_ISDIR(inode->mode)) forget(inode);
+        take(dir, e);
+        unlinked(inode);
+    }
+}
+
+/* Nobody stands in it: give its pages back. */
+static void unmount(struct superblock *sb) {
+    forget(sb->root);
+    sb->root->nlink = 0;
+    inode_put(sb->root);
+    kfree(sb->data);
+}
+
+static struct superblock *mount_as(const char *type, u32 flags, u32 root_mode) {
+    struct ram *ram = kzalloc(sizeof(*ram));
+    if (!ram) return ERR_PTR(-ENOMEM);
+    struct memory_stats memory;
+    memory_stats(&memory);
+    ram->limit = memory.total_pages / 2;
+    ram->sb = (struct superblock){
+        .type = type, .dev = superblock_new_device(), .block_size = PAGE_SIZE, .flags = flags & MS_RDONLY, .data = ram,
+        .drop = drop, .statfs = statfs, .unmount = unmount,
+    };
+    ram->sb.root = new_inode(ram, NULL, S_IFDIR | root_mode, 0);
+    return ram->sb.root ? &ram->sb : ERR_PTR(-ENOMEM);
+}
+
+int ramfs_add(struct superblock *sb, const char *name, u32 mode, u32 rdev) {
+    struct inode *inode;
+    int error = create(sb->root, name, strlen(name), mode, rdev, &inode);
+    if (!error) inode_put(inode);
+    return error;
+}
+
+static struct superblock *mount_tmpfs(const char *source, u32 flags) { return mount_as("tmpfs", flags, 01777); }
+
+/* One instance, however often it is mounted: /dev is the same everywhere. */
+static struct superblock *mount_devtmpfs(const char *source, u32 flags) {
+    static struct superblock *sb;
+    if (sb) return sb;
+    sb = mount_as("devtmpfs", 0, 0755);
+    if (IS_ERR(sb)) return sb;
+    sb->unmount = NULL;
+    for (struct device *d = devices; d; d = d->next) ramfs_add(sb, d->name, d->mode, d->rdev);
+    symlink(sb->root, "fd", 2, "/proc/self/fd");
+    symlink(sb->root, "stdin", 5, "/proc/self/fd/0");
+    symlink(sb->root, "stdout", 6, "/proc/self/fd/1");
+    symlink(sb->root, "stderr", 6, "/proc/self/fd/2");
+    return sb;
+}
+
+static struct filesystem tmpfs = { "tmpfs", false, mount_tmpfs, NULL };
+static struct filesystem devtmpfs = { "devtmpfs", false, mount_devtmpfs, NULL };
+
+void ramfs_register(void) {
+    filesystem_register(&tmpfs);
+    filesystem_register(&devtmpfs);
+}
