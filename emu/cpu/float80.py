@@ -127,7 +127,7 @@ def f80_round(cpu, sign, exponent: i64, high, low, precision):
             cpu.fp_raised = cpu.fp_raised | X_OE
             exponent = exponent - 0x6000
             if exponent >= 0x7FFF:
-                cpu.fp_raised = cpu.fp_raised | X_PE
+                cpu.fp_raised = cpu.fp_raised | X_PE | X_C1
                 cpu.f80_result(INTEGER_BIT, sign_bit | 0x7FFF)
                 return
         else:

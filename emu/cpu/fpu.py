@@ -7,7 +7,7 @@ and the next waiting instruction raises #MF. FOP changes only when loaded, as in
 
 from emu.cpu.float80 import (
     INDEFINITE_EXPONENT, INDEFINITE_MANTISSA, QUIET_BIT, SNAN, X_BUSY, X_C0, X_C1, X_C2, X_C3, X_CODES, X_DE, X_ES,
-    X_IE, X_OE, X_SF, X_UE, X_ZE)
+    X_IE, X_OE, X_PE, X_SF, X_UE, X_ZE)
 from emu.isa.language import CF, CR0_MP, CR0_PE, CR0_TS, CS, MASK32, MF, NM, PF, VM, ZF, Fault
 
 BEFORE = X_IE | X_DE | X_ZE                     # exceptions found before an operation: unmasked, it does not happen
@@ -91,6 +91,8 @@ def x87_raise(cpu, raised, before):
     if unmasked & before:
         if unmasked & BEFORE:
             raised = raised & (BEFORE | X_SF | (X_C1 if raised & X_SF else 0))
+        else:
+            raised = raised & ~(X_PE | X_C1)
         cpu.fsw = (cpu.fsw & ~X_C1) | raised | X_ES | X_BUSY
         return 0
     cpu.fsw = (cpu.fsw & ~X_C1) | raised
@@ -117,7 +119,7 @@ def x87_load(cpu, m, e, raised):
     if (cpu.ftags >> ((cpu.ftop - 1) & 7)) & 1 == 0:
         if cpu.x87_stack_fault(X_C1):
             cpu.x87_push(INDEFINITE_MANTISSA, INDEFINITE_EXPONENT)
-    elif cpu.x87_raise(raised, BEFORE):
+    elif cpu.x87_raise(raised, X_IE):
         cpu.x87_push(m, e)
 
 
@@ -188,9 +190,10 @@ def x87_compare_flags(cpu, i, quiet):
     else:
         codes = cpu.f80_compare(cpu.x87_mantissa(0), cpu.x87_exponent(0), cpu.x87_mantissa(i), cpu.x87_exponent(i),
                                 quiet)
-        done = cpu.x87_raise(cpu.fp_raised | (cpu.fsw & X_C1), BEFORE)     # C1 stays
-    if done:
-        cpu.flags_set((CF if codes & X_C0 else 0) | (PF if codes & X_C2 else 0) | (ZF if codes & X_C3 else 0))
+        kept = cpu.fsw & X_C1           # unlike in FCOM
+        done = cpu.x87_raise(cpu.fp_raised, BEFORE)
+        cpu.fsw = cpu.fsw | kept
+    cpu.flags_set((CF if codes & X_C0 else 0) | (PF if codes & X_C2 else 0) | (ZF if codes & X_C3 else 0))
     return done
 
 
@@ -209,14 +212,6 @@ def x87_copy_top(cpu, i):
     cpu.fsw = cpu.fsw & ~X_C1
     cpu.x87_put(i, cpu.x87_mantissa(0), cpu.x87_exponent(0))
     return 1
-
-
-def x87_copy_top_blindly(cpu, i):
-    """ST(i) = ST(0), empty or not, without any check: FSTP1 of APM vol. 5's opcode map."""
-    empty = cpu.x87_empty(0)
-    cpu.fsw = cpu.fsw & ~X_C1
-    cpu.x87_put(i, cpu.x87_mantissa(0), cpu.x87_exponent(0))
-    cpu.ftags = cpu.ftags | (empty << ((cpu.ftop + i) & 7))
 
 
 def x87_quiet(cpu, m, e):
@@ -335,8 +330,8 @@ def x87_set_tag_word(cpu, word):
 
 def x87_remainder(cpu, nearest):
     """FPREM, or FPREM1 when `nearest`: ST(0) by ST(1)."""
+    cpu.fsw = cpu.fsw & ~X_C2
     if cpu.x87_empty(0) or cpu.x87_empty(1):
-        cpu.fsw = cpu.fsw & ~X_C2
         cpu.x87_underflow(0)
         return
     codes = cpu.f80_remainder(cpu.x87_mantissa(0), cpu.x87_exponent(0), cpu.x87_mantissa(1), cpu.x87_exponent(1),

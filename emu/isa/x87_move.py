@@ -113,9 +113,11 @@ def fstp_register(cpu, dst):
 
 @instruction("FSTP1", "D9 /3 Fi", requires="x87")
 def fstp1(cpu, dst):
-    """As FSTP ST(i), but an empty ST(0) is copied as it is."""
+    """As FSTP ST(i), but with an empty ST(0) it only pops (as AMD's processors do)."""
     cpu.x87_begin(cpu.insn_rip)
-    cpu.x87_copy_top_blindly(dst.index)
+    cpu.fsw = cpu.fsw & ~X_C1
+    if cpu.x87_empty(0) == 0:
+        cpu.x87_copy_top(dst.index)
     cpu.x87_pop()
 
 
