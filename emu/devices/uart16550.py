@@ -29,7 +29,7 @@ _MODEM_ON = 0xB0
 class UartState:
     """Registers by their data-sheet names; `rx` is the receive FIFO (or the one holding register),
     `holding` the last character received with the FIFOs off, which an empty receiver goes on showing;
-    `backlog` what the far end has not been able to send yet."""
+    `backlog` from position `sent` on what the far end has not been able to send yet."""
 
     ier: int = 0
     fcr: int = 0
@@ -44,6 +44,7 @@ class UartState:
     rx: bytes = b""
     holding: int = 0
     backlog: bytes = b""
+    sent: int = 0
     level: bool = False
 
 
@@ -171,8 +172,11 @@ class Uart16550(Device):
             return
         room = (FIFO_SIZE if state.fcr & 1 else 1) - len(state.rx)
         if room > 0:
-            state.rx += state.backlog[:room]
-            state.backlog = state.backlog[room:]
+            state.rx += state.backlog[state.sent : state.sent + room]
+            state.sent += room
+            # Cut off in pieces: shifting a pasted megabyte for each character would take forever.
+            if state.sent >= min(4096, len(state.backlog)):
+                state.backlog, state.sent = state.backlog[state.sent :], 0
             state.lsr |= LSR_DR
             if not state.fcr & 1:
                 state.holding = state.rx[0]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from emu.boot import cpu_state, elf, flat, multiboot, pvh
@@ -19,6 +17,7 @@ from emu.machine.bus import Bus
 from emu.machine.clock import Clock
 from emu.machine.input_log import InputEvent
 from emu.machine.memory import PhysicalMemory, parse_memory_size
+from emu.machine.result import Reason, RunResult
 
 #: The date at power-on unless another is given: 2024-01-01 00:00:00 UTC.
 DEFAULT_RTC_START = 1_704_067_200
@@ -31,34 +30,6 @@ CONSOLE_KEPT = 16 << 20
 
 _FOREVER = 1 << 62
 _RFLAGS_IF = 1 << 9
-
-
-class Reason(Enum):
-    """Why `Machine.run` returned."""
-
-    LIMIT = "limit"  #: exactly the instructions asked for were retired
-    FOUND = "found"  #: the awaited console output appeared (`expect`)
-    HALTED = "halted-forever"  #: HLT, and nothing can wake the CPU
-    POWER_OFF = "power-off"  #: the guest switched off or wrote the debug-exit port; `status` says how
-    RESET = "reset"  #: the guest asked for a reset
-    SHUTDOWN = "shutdown"  #: triple fault; `detail` says what led to it
-    BREAKPOINT = "breakpoint"  #: the next instruction has a breakpoint
-    INTERRUPTED = "interrupted"  #: `interrupt()` was called, or the idle callback ended the run
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """The outcome of a run: why it ended, the instructions it retired, the guest's exit status (0 to
-    2^32 - 1) if it gave one, and a sentence for people."""
-
-    reason: Reason
-    retired: int
-    status: int | None = None
-    detail: str = ""
-
-    def __str__(self) -> str:
-        status = "" if self.status is None else f" (status {self.status})"
-        return f"{self.reason.value}{status}{': ' if self.detail else ''}{self.detail}"
 
 
 _STEPPED = RunResult(Reason.LIMIT, 1)
@@ -104,7 +75,8 @@ class Machine:
             self.disk.on_failure = self._leave
         self.on_console = on_console
         self.console = bytearray()
-        self._unflushed = bytearray()
+        self.on_virtio_console = virtio_console
+        self._unflushed, self._virtio_unflushed = bytearray(), bytearray()
         self._awaited = b""
         self._search_from = 0
         self.board = Microvm(
@@ -112,7 +84,8 @@ class Machine:
             console=self._console_byte, on_exit=self._on_exit,
             on_power_off=lambda: self._end(RunResult(Reason.POWER_OFF, 0, 0, "the guest switched the machine off")),
             on_reset=lambda: self._end(RunResult(Reason.RESET, 0, None, "the guest asked for a reset")),
-            rtc_start=rtc_start, tsc=self._tsc, disk=self.disk, virtio_console=virtio_console, legacy_virtio=legacy_virtio,
+            rtc_start=rtc_start, tsc=self._tsc, disk=self.disk,
+            virtio_console=None if virtio_console is None else self._virtio_console_bytes, legacy_virtio=legacy_virtio,
         )
         self.input_log: list[InputEvent] = []
         self._ended: RunResult | None = None
@@ -280,7 +253,7 @@ class Machine:
             stop = engine.run(left)
             if engine.retired != before:
                 self._idle_events = 0
-            if self._unflushed:
+            if self._unflushed or self._virtio_unflushed:
                 self._flush_console()
             reason = stop.reason
             if reason is StopReason.HALT:
@@ -381,7 +354,8 @@ class Machine:
         self._unflushed.append(byte)
         self._quiet_until = 0
         if byte == 10:
-            self._flush_console()
+            # Streamed line by line, but from the run loop: a callback may raise, a device must not.
+            self.engine.request_exit()
         if self._awaited and byte == self._awaited[-1] and console.endswith(self._awaited):
             self._leave()
         if len(console) > CONSOLE_KEPT:
@@ -389,12 +363,18 @@ class Machine:
             del console[:dropped]
             self._search_from = max(0, self._search_from - dropped)
 
+    def _virtio_console_bytes(self, data: bytes) -> None:
+        self._virtio_unflushed += data
+        self._quiet_until = 0
+        self.engine.request_exit()
+
     def _flush_console(self) -> None:
-        if self._unflushed:
-            data = bytes(self._unflushed)
-            self._unflushed.clear()
-            if self.on_console is not None:
-                self.on_console(data)
+        for buffer, receiver in ((self._unflushed, self.on_console), (self._virtio_unflushed, self.on_virtio_console)):
+            if buffer:
+                data = bytes(buffer)
+                buffer.clear()
+                if receiver is not None:
+                    receiver(data)
 
     def _find_awaited(self) -> bool:
         found = self.console.find(self._awaited, self._search_from)
@@ -483,6 +463,7 @@ class Machine:
         self.console[:] = saved["console"]
         self._search_from = 0
         self._unflushed.clear()
+        self._virtio_unflushed.clear()
         self._quiet_until = self._idle_events = 0
 
     def close(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.devices.bench import Bench
@@ -132,3 +134,12 @@ def test_reset_drops_the_interrupt(board):
     board.outb(IER, 2)
     board.board.uart.reset()
     assert board.edges == [True, False] and board.inb(IER) == 0
+
+
+def test_a_pasted_megabyte_arrives_whole_and_soon(board):
+    text = bytes(range(1, 251)) * 4200
+    board.board.uart.receive(text[:500])
+    board.board.uart.receive(text[500:])
+    began = time.monotonic()
+    assert bytes(board.inb(RBR) for _ in range(len(text))) == text
+    assert time.monotonic() - began < 30 and board.board.uart.state.backlog == b""

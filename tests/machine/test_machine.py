@@ -280,3 +280,36 @@ def test_host_disk_errors_reach_both_sides(tmp_path):
         m.run(10)
     assert m.run(10).reason is Reason.LIMIT and driver.write(0, b"y" * 512) == 0
     m.close()
+
+
+def test_a_console_that_breaks_does_not_break_the_machine():
+    """The reader of a pipe may leave; the exception reaches the caller of run, and the run can go on."""
+    def broken(data):
+        raise BrokenPipeError
+
+    m = machine(*[("out", 0x3F8, 1, byte) for byte in b"a\nb\n"], ("jump", 4), on_console=broken)
+    with pytest.raises(BrokenPipeError):
+        m.run(100)
+    assert m.retired == 2
+    m.on_console = None
+    assert m.run(100).retired == 100 and m.console == b"a\nb\n"
+
+
+def test_virtio_console_output_and_input():
+    from tests.devices.virtio_driver import WRITE, Driver
+
+    pieces = []
+    m = machine(*LOOP, interrupts=False, virtio_console=pieces.append)
+    driver = Driver(m.bus, 0xFEB00E00, queues=2)
+    m.bus.dma_write(driver.buffers, b"out")
+    driver.descriptor(0, 1, driver.buffers, 3, 0)
+    driver.offer(0, 1)
+    driver.notify(1)
+    m.run(1)
+    assert pieces == [b"out"]
+    m.type("in", "virtio-console")
+    driver.descriptor(0, 0, driver.buffers, 16, WRITE)
+    driver.offer(0)
+    driver.notify(0)
+    assert driver.used() == [(0, 2)] and m.memory.read(driver.buffers, 2) == b"in"
+    assert m.input_log[-1].device == "virtio-console"
