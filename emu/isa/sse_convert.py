@@ -1,6 +1,7 @@
 """SSE and SSE2 conversions between integers, singles and doubles (APM vol. 4).
 
-What does not fit an integer becomes the most negative one, and IE is raised. Forms with MM registers enter MMX mode.
+What does not fit an integer becomes the most negative one, and IE is raised. Forms with MM registers enter MMX mode;
+CVTPI2PS and CVTPI2PD from memory do not, nor do they raise #MF.
 """
 
 from emu.isa.registry import instruction
@@ -196,26 +197,30 @@ def cvttpd2dq(cpu, dst, src):
 @instruction("CVTPI2PS", "NP 0F 2A /r Vq,Qq", requires="sse")
 def cvtpi2ps(cpu, dst, src):
     """Low half of dst = the two 32-bit integers of src as singles."""
-    cpu.require_mmx()
+    if not src.is_memory:
+        cpu.require_mmx()
     cpu.fp_begin()
     a = src.read()
     low = cpu.f32_from_i32(a & 0xFFFFFFFF)
     high = cpu.f32_from_i32(a >> 32)
     cpu.fp_end()
-    cpu.enter_mmx()
+    if not src.is_memory:
+        cpu.enter_mmx()
     dst.write(low | (high << 32))
 
 
 @instruction("CVTPI2PD", "66 0F 2A /r Vdq,Qq", requires="sse")
 def cvtpi2pd(cpu, dst, src):
     """dst = the two 32-bit integers of src as doubles."""
-    cpu.require_mmx()
+    if not src.is_memory:
+        cpu.require_mmx()
     cpu.fp_begin()
     a = src.read()
     low = cpu.f64_from_i32(a & 0xFFFFFFFF)
     high = cpu.f64_from_i32(a >> 32)
     cpu.fp_end()
-    cpu.enter_mmx()
+    if not src.is_memory:
+        cpu.enter_mmx()
     dst.write_vector(cpu.vector(low, high))
 
 

@@ -3,6 +3,7 @@
 The arithmetic itself is in `emu/cpu/packed.py`; `emu/isa/mmx.py` has the 64-bit forms.
 """
 
+from emu.isa.language import wrap64
 from emu.isa.registry import instruction
 
 
@@ -355,7 +356,7 @@ def pslldq(cpu, dst, count):
     if bits == 0:
         r = a
     elif bits < 64:
-        r = cpu.vector(a.u64[0] << bits, (a.u64[1] << bits) | (a.u64[0] >> (64 - bits)))
+        r = cpu.vector(wrap64(a.u64[0] << bits), wrap64(a.u64[1] << bits) | (a.u64[0] >> (64 - bits)))
     elif bits < 128:
         r.u64[1] = a.u64[0] << (bits - 64)
     dst.write_vector(r)
@@ -370,7 +371,7 @@ def psrldq(cpu, dst, count):
     if bits == 0:
         r = a
     elif bits < 64:
-        r = cpu.vector((a.u64[0] >> bits) | (a.u64[1] << (64 - bits)), a.u64[1] >> bits)
+        r = cpu.vector((a.u64[0] >> bits) | wrap64(a.u64[1] << (64 - bits)), a.u64[1] >> bits)
     elif bits < 128:
         r.u64[0] = a.u64[1] >> (bits - 64)
     dst.write_vector(r)
