@@ -26,8 +26,10 @@ KERNEL = ROOT / "guestos" / "kernel"
 USER = ROOT / "guestos" / "user"
 
 KERNEL_FLAGS = [
-    "-target", "x86_64-freestanding-none", "-mcpu=x86_64", "-mcmodel=kernel", "-mno-red-zone",
-    "-mno-sse", "-mno-mmx", "-mno-80387", "-msoft-float",
+    "-target", "x86_64-freestanding-none", "-mcmodel=kernel", "-mno-red-zone",
+    # The vector and x87 registers hold the program's values while the kernel runs. (-mno-sse does not
+    # reach the compiler through zig; this does.)
+    "-mcpu=x86_64-sse-sse2-mmx-x87+soft_float",
     "-std=gnu17", "-O2", "-g", "-ffreestanding", "-fno-omit-frame-pointer", "-fno-stack-protector",
     "-fno-sanitize=all", "-fno-pic", "-fno-asynchronous-unwind-tables", "-fno-strict-aliasing",
     "-fno-delete-null-pointer-checks", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror=implicit-function-declaration",

@@ -232,6 +232,8 @@ void signal_deliver(struct trapframe *f) {
         t->forced &= ~SIG_BIT(signo);
         if (action.handler == SIG_IGN && !forced) continue;
         if (action.handler == SIG_DFL || action.handler == SIG_IGN) {
+            if (forced)
+                kprintf("%s[%d]: signal %d, address %lx, ip %lx, sp %lx\n", t->comm, t->pid, signo, info.si_addr, f->rip, f->rsp);
             default_action(t, signo, forced);
             continue;
         }
