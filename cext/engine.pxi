@@ -48,7 +48,7 @@ def install(rows, infos):
     INFOS = <EncodingInfo*>calloc(len(infos), sizeof(EncodingInfo))
     for n, (keys, reg_class, rm_class, immediates) in enumerate(infos):
         for k in range(6):
-            INFOS[n].forms[k] = numbers.get(keys[k], 0) if keys[k] else 0
+            INFOS[n].forms[k] = numbers[keys[k]] if keys[k] else 0
         INFOS[n].reg_class, INFOS[n].rm_class, INFOS[n].two_immediates = reg_class, rm_class, immediates
 
 
@@ -64,7 +64,7 @@ cdef class CompiledCpu:
     cdef public object failure
     cdef public object memory
 
-    def __cinit__(self, memory, bus):
+    def __cinit__(self, memory, bus, seed=0):
         cdef void *block = NULL
         cdef size_t size = sizeof(CPU) + sizeof(EngineLink)
         if INFOS == NULL:
