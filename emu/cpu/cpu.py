@@ -9,13 +9,13 @@ import importlib
 import inspect
 from typing import Protocol
 
-from emu.cpu import floating, primitives
+from emu.cpu import floating, primitives, transcendental
 from emu.cpu.state import FIELDS, TRANSIENT
 from emu.cpu.vector import V128
 
 # Modules whose functions take `cpu` first: each becomes a method, here, and a C function in the compiled engine.
 SHARED = ("flags", "registers", "memory", "paging", "segments", "interrupts", "transfers", "tasks", "msr", "cpuid", "control",
-          "fpu", "float80", "float80_convert", "sse", "packed", "strings")
+          "fpu", "float80", "float80_convert", "float80_functions", "sse", "packed", "strings")
 
 
 class Environment(Protocol):
@@ -76,3 +76,4 @@ for _name, _function in vars(primitives).items():
 for _name, _function in vars(floating).items():     # floating-point primitives take `cpu`: they need MXCSR
     if inspect.isfunction(_function) and _function.__module__ == floating.__name__ and not _name.startswith("_"):
         setattr(Cpu, _name, _function)
+Cpu.x87_transcendental = transcendental.x87_transcendental

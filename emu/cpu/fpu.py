@@ -340,6 +340,36 @@ def x87_remainder(cpu, nearest):
         cpu.fsw = (cpu.fsw & ~X_CODES) | codes
 
 
+def x87_angle(cpu, operation):
+    """ST(0) = SINE or COSINE of ST(0); C2 when it is too large."""
+    cpu.fsw = cpu.fsw & ~X_C2
+    if cpu.x87_empty(0):
+        cpu.x87_underflow(0)
+    elif cpu.f80_too_large(cpu.x87_mantissa(0), cpu.x87_exponent(0)):
+        cpu.fsw = (cpu.fsw & ~X_C1) | X_C2
+    else:
+        cpu.f80_angle_function(operation, cpu.x87_mantissa(0), cpu.x87_exponent(0))
+        cpu.x87_commit(0)
+
+
+def x87_can_push_result(cpu):
+    """For FSINCOS, FPTAN: 1 when ST(0) can be replaced and a second result pushed; else all is done here."""
+    cpu.fsw = cpu.fsw & ~X_C2
+    if cpu.x87_empty(0):
+        if cpu.x87_underflow(0):
+            cpu.x87_push(INDEFINITE_MANTISSA, INDEFINITE_EXPONENT)
+        return 0
+    if cpu.x87_empty(7) == 0:
+        if cpu.x87_stack_fault(X_C1):
+            cpu.x87_put(0, INDEFINITE_MANTISSA, INDEFINITE_EXPONENT)
+            cpu.x87_push(INDEFINITE_MANTISSA, INDEFINITE_EXPONENT)
+        return 0
+    if cpu.f80_too_large(cpu.x87_mantissa(0), cpu.x87_exponent(0)):
+        cpu.fsw = (cpu.fsw & ~X_C1) | X_C2
+        return 0
+    return 1
+
+
 def x87_environment(cpu, k, opsize):
     """The k-th word (16 or 32 bits by `opsize`) of the environment FNSTENV writes (APM vol. 2, 11.4.4)."""
     upper = 0 if opsize == 16 else 0xFFFF0000
