@@ -118,7 +118,6 @@ def write_cr0(cpu, value):
     cpu.efer = efer
     if changed & (CR0_PG | CR0_PE | CR0_WP):
         cpu.flush_tlb()
-    cpu.update_fpu_blocked()
     cpu.settle_mode()
 
 
@@ -144,7 +143,6 @@ def write_cr4(cpu, value):
     cpu.cr4 = value
     if changed & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP):
         cpu.flush_tlb()
-    cpu.update_fpu_blocked()
     cpu.update_mode()
 
 

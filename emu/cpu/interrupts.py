@@ -4,7 +4,7 @@ Delivery checks everything, probes the new stack, and only then changes the mach
 nothing happened but a CR2. Bit 0 of error codes (EXT, `ext` below) is 1 unless a software interrupt was the event.
 """
 
-from emu.cpu.segments import D_CODE, D_CONFORMING, D_DB, D_L, D_P, D_S, D_WRITABLE, INTERRUPT_GATE
+from emu.cpu.segments import D_CODE, D_CONFORMING, D_DB, D_L, D_P, D_S, INTERRUPT_GATE
 from emu.isa.language import (
     AC, ACCESS_USER, ACCESS_WRITE, CS, DB, DF, EFER_LMA, GP, ID, IF, IOPL, MASK32, MASK64, NP, NT, RF, SS, SS_VECTOR,
     STATUS_FLAGS, TF, TS, VIF, VIP, VM, Fault)

@@ -39,7 +39,7 @@ def write_linear(cpu, la, width, value):
 def read_across(cpu, la, size, access):
     """A read that crosses a page boundary: both pages are checked before a byte is read."""
     second = (la & 0xFFFFFFFFFFFFF000) + 0x1000
-    if cpu.code_size != 64:
+    if cpu.code_size != 64 and la <= MASK32:     # beyond: system tables of long mode, seen from 32-bit code
         second = second & MASK32
     first_pa = cpu.translate(la, access)
     second_pa = cpu.translate(second & MASK64, access)
@@ -58,7 +58,7 @@ def read_across(cpu, la, size, access):
 def write_across(cpu, la, size, access, value):
     """A write that crosses a page boundary: both pages are checked before a byte is written."""
     second = (la & 0xFFFFFFFFFFFFF000) + 0x1000
-    if cpu.code_size != 64:
+    if cpu.code_size != 64 and la <= MASK32:     # beyond: system tables of long mode, seen from 32-bit code
         second = second & MASK32
     first_pa = cpu.translate(la, access)
     second_pa = cpu.translate(second & MASK64, access)

@@ -9,8 +9,7 @@ alignment checks.
 """
 
 from emu.isa.language import (
-    AC, ACCESS_FETCH, ACCESS_USER, ACCESS_WRITE, CR0_AM, CR0_EM, CR0_PG, CR0_TS, CR0_WP, CR4_OSFXSR, CR4_PAE,
-    CR4_PCIDE, CR4_PGE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER_LMA, EFER_NXE, MASK32, PF_VECTOR, Fault)
+    AC, ACCESS_FETCH, ACCESS_USER, ACCESS_WRITE, CR0_AM, CR0_PG, CR0_WP, CR4_PAE, CR4_PCIDE, CR4_PGE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER_LMA, EFER_NXE, MASK32, PF_VECTOR, Fault)
 
 ACCESS_SYSTEM = 32       # an implicit supervisor access (descriptor tables, task state), whatever the CPL
 
@@ -59,7 +58,7 @@ def denied(cpu, permissions, access):
 def page_fault(cpu, la, access, cause):
     """Raise #PF for `la`: CR2 and the error code (P and RSVD from `cause`; APM vol. 2, 8.4.2)."""
     error = cause | (access & (ACCESS_WRITE | ACCESS_USER))
-    if access & ACCESS_FETCH and (cpu.efer & EFER_NXE or cpu.cr4 & CR4_SMEP):
+    if access & ACCESS_FETCH and ((cpu.efer & EFER_NXE and cpu.cr4 & CR4_PAE) or cpu.cr4 & CR4_SMEP):
         error = error | ACCESS_FETCH
     cpu.cr2 = la
     raise Fault(PF_VECTOR, error)
@@ -255,12 +254,7 @@ def update_mode(cpu):
         cpu.mmu_mode = 3 if cpu.cr0 & CR0_AM and cpu.flags & AC else 1
     else:
         cpu.mmu_mode = 2 if cpu.cr4 & CR4_SMAP and cpu.flags & AC else 0
-    blocked = 1 if cpu.cr0 & (CR0_EM | CR0_TS) else 0
-    if cpu.cr0 & CR0_EM or cpu.cr4 & CR4_OSFXSR == 0:
-        blocked = blocked | 2
-    if cpu.cr0 & CR0_TS:
-        blocked = blocked | 4
-    cpu.fpu_blocked = blocked
+    cpu.update_fpu_blocked()
     cpu.mode_changed(previous)
 
 

@@ -8,7 +8,7 @@ from emu.cpu.paging import ACCESS_SYSTEM
 from emu.cpu.segments import (
     D_CODE, D_CONFORMING, D_P, D_S, D_WRITABLE, LDT, TSS16, TSS16_BUSY, TSS_AVAILABLE, TSS_BUSY)
 from emu.isa.language import (
-    ACCESS_WRITE, CR0_PG, CR0_TS, CS, DS, ES, FS, GP, GS, LDTR, MASK32, NP, NT, RF, SS, SS_VECTOR, TR, TS, VM, Fault)
+    ACCESS_WRITE, CR0_PG, CR0_TS, CS, DS, ES, FS, GP, GS, LDTR, MASK32, NP, NT, RF, SS, TR, TS, VM, Fault)
 
 NO_TASK_ERROR = 1 << 32
 TASK_JUMP, TASK_CALL, TASK_RETURN = 0, 1, 2
@@ -125,7 +125,6 @@ def load_task(cpu, how, ext):
         flags = flags | NT
     cpu.write_flags(flags & ~(VM | RF))
     cpu.cr0 = cpu.cr0 | CR0_TS
-    cpu.update_fpu_blocked()
     cpu.set_null_segment(LDTR, table, 0)
     # From here on a fault finds the new task already running: it saves the new RIP.
     cpu.rip = rip

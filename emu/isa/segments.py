@@ -1,6 +1,6 @@
 """Segment registers, the tables' selectors, and far transfers (APM vol. 2, chapter 4; vol. 3, chapters 3 and 4)."""
 
-from emu.isa.language import CR0_PE, CS, DS, ES, FS, GP, GS, LDTR, SS, TR, UD, VM, Fault
+from emu.isa.language import CS, DS, ES, FS, GS, LDTR, SS, TR, UD, Fault
 from emu.isa.registry import instruction
 
 # System descriptors that LAR and LSL see, a bit a type: protected mode, long mode (APM vol. 3, LAR and LSL).
