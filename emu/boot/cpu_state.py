@@ -34,6 +34,7 @@ def protected_mode(entry: int, **gpr: int) -> CpuState:
         "seg_limit": [0xFFFF_FFFF] * 6 + [0xFFFF, 0x67],
         "seg_attr": [DATA_32, CODE_32, DATA_32, DATA_32, DATA_32, DATA_32, 0x082, TSS_BUSY],
         "gdtr_base": 0, "gdtr_limit": 0, "idtr_base": 0, "idtr_limit": 0,
+        "halted": 0,
     }
 
 

@@ -114,6 +114,7 @@ def long_mode(memory: PhysicalMemory, entry: int, taken: Sequence[tuple[int, int
         "seg_limit": [0xFFFF_FFFF] * 6 + [0, 0x67],
         "seg_attr": [cpu.DATA_64 | dpl, cpu.CODE_64 | dpl] + [cpu.DATA_64 | dpl] * 4 + [0x082, cpu.TSS_BUSY],
         "gdtr_base": base + _GDT, "gdtr_limit": 0x37, "idtr_base": base + _IDT, "idtr_limit": 0xFFF,
+        "halted": 0,
     }
 
 
