@@ -17,7 +17,8 @@ from emu.machine.bus import Bus
 from emu.machine.memory import PhysicalMemory
 
 RAM_SIZE = 1 << 21
-TABLES, GDT, IDT, TSS, HANDLERS, FAULT_STACK = 0x1000, 0x6000, 0x7000, 0x9000, 0xA000, 0xC000
+# What the machine needs lies high, where no small number of a test points to.
+TABLES, GDT, IDT, TSS, HANDLERS, FAULT_STACK = 0x1E0000, 0x1E6000, 0x1E7000, 0x1E9000, 0x1EA000, 0x1EC000
 CODE, DATA, STACK = 0x10000, 0x100000, 0x180000
 
 CODE_SELECTOR, DATA_SELECTOR, USER_CODE, USER_DATA, TSS_SELECTOR = 0x08, 0x10, 0x1B, 0x23, 0x28
@@ -43,27 +44,29 @@ def code_bytes(code: str | bytes) -> bytes:
 
 
 class FlatMachine:
-    """2 MiB, mapped one to one, of `bits` 64 or 32, at CPL `cpl`; `unmapped` page numbers are not present.
+    """2 MiB, mapped one to one, of `bits` 64 or 32, at CPL `cpl`; `unmapped` page numbers are not present, `readonly` ones can't be
+    written.
 
     In 64-bit mode faults switch to an IST stack. In 32-bit mode they do so only from CPL 3, the default there.
     """
 
-    def __init__(self, engine_class, bits: int = 64, cpl: int | None = None, unmapped=(), size: int = RAM_SIZE):
+    def __init__(self, engine_class, bits: int = 64, cpl: int | None = None, unmapped=(), readonly=(), size: int = RAM_SIZE):
         self.memory = PhysicalMemory(size)
         self.engine = engine_class(self.memory, Bus(self.memory))
         self.bits = bits
         self.cpl = (0 if bits == 64 else 3) if cpl is None else cpl
         self.fault: FaultTaken | None = None
         self.stop: Stop | None = None
-        self._page_tables(frozenset(unmapped), size)
+        self._page_tables(frozenset(unmapped), frozenset(readonly), size)
         self._descriptor_tables()
         self._control_registers()
         self.reset()
 
-    def _page_tables(self, unmapped, size):
+    def _page_tables(self, unmapped, readonly, size):
         write = self.memory.write
         entry_format, flags = ("<Q" if self.bits == 64 else "<I"), 0x67
-        entries = [0 if page in unmapped else page << 12 | flags for page in range(min(size, RAM_SIZE) >> 12)]
+        entries = [0 if page in unmapped else page << 12 | (flags & ~2 if page in readonly else flags)
+                   for page in range(min(size, RAM_SIZE) >> 12)]
         if self.bits == 64:
             for table in (TABLES, TABLES + 0x1000, TABLES + 0x2000):
                 write(table, struct.pack("<Q", table + 0x1000 | flags))
@@ -97,7 +100,7 @@ class FlatMachine:
         put("cr3", TABLES)
         put("cr4", 0x620 if self.bits == 64 else 0x600)
         put("efer", 0x501 if self.bits == 64 else 0)
-        put("cr0", 0x80000033)
+        put("cr0", 0x80010033)
         put("seg_sel", TSS_SELECTOR, 7), put("seg_base", TSS, 7), put("seg_limit", 0x67, 7), put("seg_attr", 0x8B, 7)
 
     def reset(self):

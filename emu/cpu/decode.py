@@ -48,7 +48,7 @@ def _flags(encoding):
     bits |= E_D64 if "d64" in encoding.attributes else 0
     bits |= E_F64 if "f64" in encoding.attributes else 0
     bits |= E_66 if encoding.prefix == 1 else 0
-    bits |= E_LOCK if entry.lockable and "w" in (list(entry.access.values()) or [""])[0] else 0
+    bits |= E_LOCK if entry.lockable and encoding.operands[0].kind in "EM" else 0
     bits |= E_REP if entry.rep else 0
     bits |= E_PLUS_R if encoding.plus_r else 0
     bits |= E_NOMEM if any(o.kind in "RUNCD" for o in encoding.operands) and encoding.mod == "" and any(o.kind in "CD" for o in encoding.operands) else 0

@@ -149,14 +149,15 @@ def xadd(cpu, dst, src):
 
 @instruction("CMPXCHG", "0F B0 /r Eb,Gb", "0F B1 /r Ev,Gv", lockable=True)
 def cmpxchg(cpu, dst, src):
-    """If rAX equals dst, dst = src; otherwise rAX = dst. Flags as CMP rAX,dst. dst is written in either case."""
-    a = cpu.read_register(0, dst.width)
+    """If rAX equals dst, dst = src; otherwise rAX = dst. Flags as CMP rAX,dst. Memory is written in either case."""
+    a = cpu.read_register(RAX, dst.width)
     b = dst.read()
     if a == b:
         dst.write(src.read())
     else:
-        dst.write(b)
-        cpu.write_register(0, dst.width, b)
+        if dst.is_memory:
+            dst.write(b)
+        cpu.write_register(RAX, dst.width, b)
     cpu.flags_sub(a, b, dst.wrap(a - b), dst.width)
 
 

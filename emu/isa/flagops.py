@@ -102,6 +102,12 @@ def ud1(cpu, first, second):
     raise Fault(UD, 0)
 
 
+@instruction("UD", *(f"{prefix} 0F38 {opcode} /r Gb,Eb" for prefix in ("F2", "F3") for opcode in ("F0", "F1")))
+def ud_crc32(cpu, first, second):
+    """#UD where a processor with SSE4.2 has CRC32; the same opcodes are MOVBE without F2 and F3."""
+    raise Fault(UD, 0)
+
+
 @instruction("UD0", "0F FF /r Gb,Eb")
 def ud0(cpu, first, second):
     """#UD, with operands that are not accessed."""

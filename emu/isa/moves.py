@@ -44,10 +44,13 @@ def xchg(cpu, dst, src):
     src.write(a)
 
 
-@instruction("BSWAP", "0F C8+r Zy")
+@instruction("BSWAP", "0F C8+r Zv")
 def bswap(cpu, dst):
-    """Reverse the bytes of dst. With a 16-bit operand size, undefined in the manual, the 32-bit register. No flags."""
-    dst.write(cpu.reverse_bytes(dst.read(), dst.width))
+    """Reverse the bytes of dst; a 16-bit dst, undefined in the manual, becomes 0 as on real processors. No flags."""
+    if dst.width == 16:
+        dst.write(0)
+    else:
+        dst.write(cpu.reverse_bytes(dst.read(), dst.width))
 
 
 @instruction("MOVBE", "0F38 F0 /r Gv,Mv", "0F38 F1 /r Mv,Gv")

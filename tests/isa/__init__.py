@@ -1,0 +1,1 @@
+"""Instructions against their manuals and against other implementations."""
