@@ -19,6 +19,9 @@ cdef struct Form:
     u8 may_leave
     u8 ends_block
     u8 direct
+    u8 condition            # of a Jcc; 255 of anything else
+    u8 has_fused
+    Handler fused[16]       # this and a following Jcc in one, by condition
 
 cdef struct EncodingInfo:
     u32 forms[6]            # operand size 16, 32, 64, each for register and memory; 0: none
@@ -346,6 +349,14 @@ cdef void settle_flags(Insn *insns, Form **forms, u64 count, bint long_mode) noe
             insns[n].run = form.after[kind - 1]
         if form.flags_kind:
             kind = form.flags_kind
+    for n in range(1, count):
+        form = forms[n]
+        if form == NULL or form.condition == 255 or forms[n - 1] == NULL or not forms[n - 1].has_fused:
+            continue
+        # Only where both would run in their fast versions, or in one that takes the flags' making for granted.
+        if insns[n].run != form.cold and insns[n - 1].run == forms[n - 1].fast:
+            if forms[n - 1].fused[form.condition] != NULL:
+                insns[n - 1].run = forms[n - 1].fused[form.condition]
     for n in range(count):
         form = forms[count - 1 - n]
         if form == NULL:

@@ -11,7 +11,7 @@ import importlib
 
 include "inline.pxi"
 include "generated/inline.pxi"
-include "float.pxi"
+include "generated/twins.pxi"
 include "generated/inline_packed.pxi"
 include "generated/shared.pxi"
 include "memory.pxi"

@@ -14,7 +14,7 @@ cdef Form *make_forms(list rows, dict numbers) except NULL:
     cdef size_t n, address
     if forms == NULL:
         raise MemoryError
-    for n, (key, addresses, facts) in enumerate(rows, 1):
+    for n, (key, addresses, facts, fused) in enumerate(rows, 1):
         numbers[key] = n
         address = addresses[0]
         forms[n].fast = <Handler>address
@@ -26,7 +26,11 @@ cdef Form *make_forms(list rows, dict numbers) except NULL:
             address = addresses[3 + k]
             forms[n].after[k] = <Handler>address
         (forms[n].flags_kind, forms[n].reads_flags, forms[n].reads_flags_without, forms[n].may_leave,
-         forms[n].ends_block, forms[n].direct) = facts
+         forms[n].ends_block, forms[n].direct, forms[n].condition) = facts
+        for k in range(len(fused)):
+            address = fused[k]
+            forms[n].fused[k] = <Handler>address
+            forms[n].has_fused = 1
     return forms
 
 
@@ -45,6 +49,7 @@ def install(rows, infos):
     FORMS = make_forms(rows, numbers)
     FORMS[0].fast = h_undefined
     FORMS[0].ends_block = 1
+    FORMS[0].condition = 255
     INFOS = <EncodingInfo*>calloc(len(infos), sizeof(EncodingInfo))
     for n, (keys, reg_class, rm_class, immediates) in enumerate(infos):
         for k in range(6):
@@ -120,7 +125,7 @@ cdef class CompiledCpu:
             cpu.budget = <i64>part
             with nogil:
                 host = _mm_getcsr()
-                _mm_setcsr((cpu.mxcsr & 0xE040) | 0x1F80)
+                _mm_setcsr(host_mxcsr(cpu.mxcsr))
                 reason = run_loop(cpu, &self.points)
                 cpu.mxcsr |= _mm_getcsr() & 0x3F
                 _mm_setcsr(host)

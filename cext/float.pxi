@@ -1,7 +1,7 @@
 # SSE arithmetic on the host's own floating point: twins of emu/cpu/floating.py. tests/cpu/test_floating.py drives both.
 #
-# While guest code runs, the guest's rounding, DAZ and FTZ are in the host's MXCSR, with every exception masked, and the
-# sticky flags collect there: fp_enter() puts them in, fp_leave() takes them out. Python must not run in between.
+# While guest code runs, the guest's rounding, DAZ and FTZ are in the host's MXCSR (host_mxcsr), with every exception
+# masked, and the sticky flags collect there. Python that is called meanwhile runs between fp_aside() and fp_back().
 #
 # Each operation is one volatile asm statement: a compiler may swap the operands of a + b, which shows in NaNs, fold
 # constants, or move the operation across a read of the flags.
@@ -160,12 +160,13 @@ cdef inline unsigned int host_mxcsr(u64 mxcsr) noexcept nogil:
         control |= 0x8000
     return control
 
-cdef inline void fp_enter(CPU *cpu) noexcept nogil:
-    rz_setcsr(host_mxcsr(cpu.mxcsr))
-
-cdef inline void fp_leave(CPU *cpu) noexcept nogil:
-    cpu.mxcsr |= rz_getcsr() & 0x3F
+cdef inline unsigned int fp_aside() noexcept nogil:
+    cdef unsigned int guest = rz_getcsr()
     rz_setcsr(0x1F80)
+    return guest
+
+cdef inline void fp_back(unsigned int guest) noexcept nogil:
+    rz_setcsr(guest)
 
 cdef inline u64 read_mxcsr(CPU *cpu) noexcept nogil:
     return cpu.mxcsr | (rz_getcsr() & 0x3F)

@@ -106,72 +106,104 @@ cdef void bus_failed(CPU *cpu, object error) noexcept:
     cpu.python_error = 1
     cpu.attention = 1
 
+# Python runs with the host's floating-point modes, and its arithmetic leaves no flags with the guest's.
+
 cdef u64 bus_read(CPU *cpu, u64 pa, u64 size) noexcept with gil:
+    cdef unsigned int host = fp_aside()
     try:
         return <u64>(<object>cpu.owner).bus.mmio_read(pa, size)
     except BaseException as error:
         bus_failed(cpu, error)
+    finally:
+        fp_back(host)
     return 0
 
 cdef void bus_write(CPU *cpu, u64 pa, u64 size, u64 value) noexcept with gil:
+    cdef unsigned int host = fp_aside()
     try:
         (<object>cpu.owner).bus.mmio_write(pa, size, value & ((<u64>0xFFFFFFFFFFFFFFFFULL) >> (64 - 8 * size)))
     except BaseException as error:
         bus_failed(cpu, error)
+    finally:
+        fp_back(host)
 
 cdef u64 port_read(CPU *cpu, u64 port, u64 size) noexcept with gil:
+    cdef unsigned int host = fp_aside()
     try:
         return <u64>(<object>cpu.owner).bus.port_read(port, size)
     except BaseException as error:
         bus_failed(cpu, error)
+    finally:
+        fp_back(host)
     return 0
 
 cdef void port_write(CPU *cpu, u64 port, u64 size, u64 value) noexcept with gil:
+    cdef unsigned int host = fp_aside()
     try:
         (<object>cpu.owner).bus.port_write(port, size, value)
     except BaseException as error:
         bus_failed(cpu, error)
+    finally:
+        fp_back(host)
 
 cdef u64 bus_msr_known(CPU *cpu, u64 index) noexcept with gil:
+    cdef unsigned int host = fp_aside()
     try:
         return 0 if (<object>cpu.owner).bus.msr_read(index) is None else 1
     except BaseException as error:
         bus_failed(cpu, error)
+    finally:
+        fp_back(host)
     return 0
 
 cdef u64 bus_msr_read(CPU *cpu, u64 index) noexcept with gil:
+    cdef unsigned int host = fp_aside()
     try:
         return <u64>((<object>cpu.owner).bus.msr_read(index) or 0)
     except BaseException as error:
         bus_failed(cpu, error)
+    finally:
+        fp_back(host)
     return 0
 
 cdef u64 bus_msr_write(CPU *cpu, u64 index, u64 value) noexcept with gil:
+    cdef unsigned int host = fp_aside()
     try:
         return 1 if (<object>cpu.owner).bus.msr_write(index, value) else 0
     except BaseException as error:
         bus_failed(cpu, error)
+    finally:
+        fp_back(host)
     return 0
 
 cdef u64 bus_tpr_read(CPU *cpu) noexcept with gil:
+    cdef unsigned int host = fp_aside()
     try:
         return <u64>(<object>cpu.owner).bus.tpr_read()
     except BaseException as error:
         bus_failed(cpu, error)
+    finally:
+        fp_back(host)
     return 0
 
 cdef void bus_tpr_write(CPU *cpu, u64 value) noexcept with gil:
+    cdef unsigned int host = fp_aside()
     try:
         (<object>cpu.owner).bus.tpr_write(value)
     except BaseException as error:
         bus_failed(cpu, error)
+    finally:
+        fp_back(host)
 
 cdef i64 bus_acknowledge(CPU *cpu) noexcept with gil:
+    cdef unsigned int host = fp_aside()
     try:
         vector = (<object>cpu.owner).bus.acknowledge_interrupt()
         return -1 if vector is None else <i64>vector
     except BaseException as error:
         bus_failed(cpu, error)
+    finally:
+        fp_back(host)
     return -1
 
 # The TLB of host pointers: a cache of the one in the state, whose evictions it follows

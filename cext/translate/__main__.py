@@ -57,8 +57,6 @@ def struct_fields() -> str:
 def family_text(library, family: str) -> str:
     module = importlib.import_module(f"emu.isa.{family}")
     lines = [HEAD + DIRECTIVES, "from cext.core cimport *", 'include "../inline.pxi"', 'include "inline.pxi"', ""]
-    if family.startswith(("sse", "mmx")):
-        lines += ['include "inline_packed.pxi"', 'include "../float.pxi"']
     rows, number = [], 0
     for entry in (e for e in INSTRUCTIONS if e.family == family):
         for encoding in entry.encodings:
@@ -76,17 +74,23 @@ def family_text(library, family: str) -> str:
                     number += 1
                     lines += text
                     rows.append(form)
+    called = set(re.findall(r"\b(\w+)\(cpu", "\n".join(lines)))
+    includes = sorted({library.twin_files[name] for name in called if name in library.twin_files})
+    lines[5:5] = [f'include "../{name}"' for name in includes]
+    if any(name.startswith("packed_") or name == "byte_signs" for name in called):
+        lines.insert(5, 'include "inline_packed.pxi"')
     for table in sorted(set(re.findall(r"\bTABLE_(\w+)", "\n".join(lines)))):
         values = vars(module)[table]
         lines.append(f"cdef u64 TABLE_{table}[{len(values)}]")
         lines += [f"TABLE_{table}[{n}] = {constant(value).code}" for n, value in enumerate(values)]
-    lines += ["", "def handlers():", f'    """(key, addresses of {", ".join(VERSIONS)}, facts) of each form."""', "    return ["]
+    lines += ["", "def handlers():", f'    """(key, addresses of {", ".join(VERSIONS)}, facts, fused) of each form."""', "    return ["]
     for form in rows:
         addresses = ", ".join(f"<size_t>&{form.versions[v]}" if v in form.versions else "0" for v in VERSIONS)
         facts = form.facts
         bits = (facts.flags_kind, int(facts.reads_flags), int(form.reads_flags_without), int(facts.may_leave),
-                int(facts.ends_block), int(facts.direct))
-        lines.append(f"        ({form.key!r}, ({addresses}), {bits}),")
+                 int(facts.ends_block), int(facts.direct))
+        fused = ", ".join(f"<size_t>&{name}" if name else "0" for name in form.fused)
+        lines.append(f"        ({form.key!r}, ({addresses}), {bits}, ({fused})),")
     lines.append("    ]")
     return "\n".join(lines) + "\n"
 
@@ -95,6 +99,8 @@ def generate() -> list[str]:
     """Write everything; returns the names of the families. Raises SubsetError."""
     all_encodings()
     library = load_library()
+    library.branches = [e for entry in INSTRUCTIONS if entry.name == "jcc" for e in entry.encodings if e.map == 1]
+    library.branch_module = importlib.import_module("emu.isa.control")
     core_pxd = (OUT.parent / "core.pxd.in").read_text().replace("@FIELDS@", struct_fields())
     decoded = "\n".join(f"    u64 {name}" for name in Decoded.FIELDS)
     outside = [n for n in library.trees if library.modules[n].__name__.rsplit(".", 1)[-1] not in INLINE]
@@ -123,6 +129,8 @@ def generate() -> list[str]:
         shared.append("    pass")
     write(OUT / "inline.pxi", "\n".join(inline) + "\n")
     write(OUT / "inline_packed.pxi", "\n".join(packed) + "\n")
+    twins = sorted(set(library.twin_files.values()))
+    write(OUT / "twins.pxi", HEAD + "".join(f'include "../{name}"\n' for name in twins))
     write(OUT / "shared.pxi", "\n".join(shared) + "\n")
     write(OUT / "__init__.py", HEAD)
     families = sorted({entry.family for entry in INSTRUCTIONS})

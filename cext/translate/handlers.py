@@ -25,6 +25,11 @@ READS_FLAGS = {"condition", "carry", "zero", "sign", "overflow", "status", "read
 BLOCKED = {"sse": "cpu.fpu_blocked & 6", "x87": "(cpu.fpu_blocked & 1) | (cpu.fsw & 0x80)", "x87_nowait": "cpu.fpu_blocked & 1"}
 NO_FLAGS = -1
 
+# Instructions made once more together with the Jcc behind them: one dispatch less a loop, and the condition straight
+# from the operands (4 to 30%). Overflow and parity are too rare to be worth their code.
+FUSED = {"cmp", "test", "sub", "add", "dec", "and_"}
+FUSED_CONDITIONS = {2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15}
+
 
 class NotFast(Exception):
     """This text has no fast version: it would probe memory after it changed something."""
@@ -60,6 +65,7 @@ class HandlerTranslator(Translator):
     def setup(self, library: Library, encoding: Encoding, opsize: int, memory: bool, fast: bool, cold_name: str, assume):
         self.library, self.encoding, self.opsize, self.fast = library, encoding, opsize, fast
         self.cold_name, self.assume = cold_name, assume
+        self.branch = None          # the (library, encoding, module) of a fused conditional branch
         self.dirty = False
         self.called_out = False
         self.needs_context = False
@@ -79,6 +85,19 @@ class HandlerTranslator(Translator):
                 immediates += 1
             self.operands[name] = bound
 
+    def then_branch(self):
+        """Fused: go on in the conditional branch that follows, without a dispatch."""
+        library, encoding, module = self.branch
+        self.emit("i = i + 1")
+        translator = HandlerTranslator(module.__file__, vars(module), library.signatures)
+        translator.setup(library, encoding, 64, False, True, "", None)
+        translator.depth = self.depth
+        translator.temporaries = 100
+        if not translator.body(encoding.instruction.tree.body):
+            translator.finish()
+        self.lines += translator.lines
+        self.locals.update(translator.locals)
+
     # Leaving the handler
 
     def bail(self):
@@ -89,7 +108,9 @@ class HandlerTranslator(Translator):
         self.emit("    return")
 
     def finish(self):
-        if self.serialize:
+        if self.branch is not None:
+            self.then_branch()
+        elif self.serialize:
             self.emit("leave_serialized(cpu, i)")
         elif self.fast and not self.called_out:
             self.emit("i[1].run(cpu, i + 1)")
@@ -515,12 +536,15 @@ class Form:
     versions: dict[str, str]
     facts: Facts
     reads_flags_without: bool = False
+    condition: int = 255                # of a Jcc, which a comparison before it may take along
+    fused: tuple[str, ...] = ()         # handlers of this and a following Jcc, by condition
 
 
-def _translate(library, encoding, opsize, memory, fast, cold_name, name, module, assume=None, cold_exists=True):
+def _translate(library, encoding, opsize, memory, fast, cold_name, name, module, assume=None, branch=None):
     entry = encoding.instruction
     translator = HandlerTranslator(module.__file__, vars(module), library.signatures)
     translator.setup(library, encoding, opsize, memory, fast, cold_name, assume)
+    translator.branch = branch
     requirement = entry.options.get("requires")
     if requirement:
         translator.facts.may_leave = True
@@ -534,11 +558,10 @@ def _translate(library, encoding, opsize, memory, fast, cold_name, name, module,
             translator.emit(f"require_{requirement}(cpu)")
             translator.emit_fault_check()
             translator.called_out = translator.needs_context = True
-    offset = entry.tree.lineno - entry.meaning.__code__.co_firstlineno
     try:
         ended = translator.body(entry.tree.body)
     except SubsetError as error:
-        raise SubsetError(f"{error} (in {entry.name}, {encoding.text!r}; text begins at line {offset * 0 + entry.meaning.__code__.co_firstlineno})") from None
+        raise SubsetError(f"{error} (in {entry.name}, {encoding.text!r}; text begins at line {entry.meaning.__code__.co_firstlineno})") from None
     if not ended:
         translator.finish()
     lines = [f"cdef void {name}(CPU *cpu, Insn *i) noexcept nogil:"]
@@ -588,6 +611,8 @@ def make_form(library: Library, encoding: Encoding, opsize: int, memory: bool, m
         text, translator = _translate(*arguments, not (encoding.instruction.serialize or encoding.instruction.rep),
                                       cold, f"h{number}", module)
     form = Form(key, versions, translator.facts)
+    if encoding.instruction.name == "jcc":
+        form.condition = encoding.opcode & 15
     if not fast_ok:
         versions["fast"] = cold
         form.facts = facts
@@ -603,6 +628,19 @@ def make_form(library: Library, encoding: Encoding, opsize: int, memory: bool, m
             form.reads_flags_without = without.facts.reads_flags
         except NotFast:
             pass
+    if encoding.instruction.name in FUSED and opsize != 16:
+        branches = {e.opcode & 15: e for e in library.branches}
+        fused = []
+        for condition in range(16):
+            if condition in FUSED_CONDITIONS:
+                name = f"f{number}_{condition}"
+                branch = (library, branches[condition], library.branch_module)
+                text, _ = _translate(*arguments, True, cold, name, module, branch=branch)
+                lines += text
+                fused.append(name)
+            else:
+                fused.append("")
+        form.fused = tuple(fused)
     names = {n.attr for n in ast.walk(encoding.instruction.tree) if isinstance(n, ast.Attribute)}
     if "condition" in names and not encoding.instruction.serialize:
         for kind, label in ((0, "difference"), (1, "sum"), (2, "result")):

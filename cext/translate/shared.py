@@ -43,6 +43,7 @@ u64 bulk_compare(u64 left, u64 right, u64 count, u64 width)
 u64 bulk_scan(u64 la, u64 count, u64 width, u64 value, u64 equal)
 u64 now()
 """
+RUNTIME_FILES = {"inline.pxi", "primitives.pxi", "memory.pxi", "blocks.pxi", "loop.pxi", "engine.pxi"}
 CONTEXT = {"insn_rip", "next_rip", "opsize", "addrsize", "rep", "rep_budget", "retired", "segment"}
 TWIN = re.compile(r"^cdef (?:inline )?(?!class)(u64|i64|V128|void) (\w+)\(CPU \*cpu(?:, )?([^)]*)\)", re.M)
 
@@ -55,6 +56,9 @@ class Library:
     trees: dict[str, ast.FunctionDef] = field(default_factory=dict)
     modules: dict[str, object] = field(default_factory=dict)
     uses_context: set[str] = field(default_factory=set)
+    twin_files: dict[str, str] = field(default_factory=dict)     # which .pxi a primitive's native twin is in
+    branches: list = field(default_factory=list)        # encodings of Jcc, for fusing
+    branch_module: object = None
 
 
 def function_signature(tree: ast.FunctionDef) -> Signature:
@@ -93,6 +97,8 @@ def load_library() -> Library:
         for result, name, parameters in TWIN.findall(path.read_text()):
             types = tuple(p.split()[0] for p in parameters.split(",") if p.strip())
             library.signatures[name] = Signature(name, types, result, pure=result != VOID)
+            if path.name not in RUNTIME_FILES:
+                library.twin_files[name] = path.name
     for line in RUNTIME.strip().splitlines():
         result, name, parameters = re.match(r"(\w+) (\w+)\((.*)\)", line).groups()
         types = tuple(p.split()[0] for p in parameters.split(",") if p.strip())
