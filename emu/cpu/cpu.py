@@ -15,7 +15,7 @@ from emu.cpu.vector import V128
 
 # Modules whose functions take `cpu` first: each becomes a method, here, and a C function in the compiled engine.
 SHARED = ("flags", "registers", "memory", "paging", "segments", "interrupts", "transfers", "tasks", "msr", "cpuid", "control",
-          "fpu", "float80", "float80_convert", "float80_functions", "sse", "packed", "strings")
+          "fpu", "float80", "float80_convert", "float80_functions", "xstate", "sse", "packed", "strings")
 
 
 class Environment(Protocol):

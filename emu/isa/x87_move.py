@@ -30,7 +30,7 @@ def fld_register(cpu, src):
     """Push a copy of ST(i)."""
     cpu.x87_begin(cpu.insn_rip)
     if cpu.x87_empty(src.index):
-        if cpu.x87_stack_fault(0 if cpu.x87_empty(7) else X_C1):
+        if cpu.x87_stack_fault(0):
             cpu.x87_push(INDEFINITE_MANTISSA, INDEFINITE_EXPONENT)
     else:
         cpu.x87_load(cpu.x87_mantissa(src.index), cpu.x87_exponent(src.index), 0)
