@@ -1,6 +1,6 @@
 """The host's own x87 as an oracle: loads a state, executes one instruction's bytes natively, reads the state back.
 
-The instruction may use [rsi] (a buffer of 128 bytes), AX and the status flags. Usable on x86-64 Linux only.
+The instruction may use [rsi] (a buffer of up to 2900 bytes, aligned to 64), AX and the status flags. Usable on x86-64 Linux only.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 AVAILABLE = platform.machine() in ("x86_64", "AMD64") and hasattr(mmap, "PROT_EXEC")
 
-IMAGE, OUT, FLAGS, RAX, BUFFER = 0, 512, 1024, 1040, 1088      # offsets in the block the code below works on
-BLOCK_SIZE = 2048
+IMAGE, OUT, FLAGS, RAX, BUFFER, MXCSR = 0, 512, 1024, 1040, 1088, 4032    # offsets in the block the code works on
+BLOCK_SIZE = 4096
 
 PROLOGUE = bytes.fromhex("53 57 5b"                # push rbx; push rdi; pop rbx
                          "48 0f ae 0b"             # fxrstor64 [rbx]
@@ -25,7 +25,7 @@ EPILOGUE = bytes.fromhex("9c 8f 83 08 04 00 00"    # pushfq; pop [rbx + FLAGS + 
                          "48 89 83 18 04 00 00"    # mov [rbx + RAX + 8], rax
                          "48 0f ae 83 00 02 00 00" # fxsave64 [rbx + OUT]
                          "db e3"                   # fninit
-                         "0f ae 93 c0 04 00 00"    # ldmxcsr [rbx + BUFFER + 128]
+                         "0f ae 93 c0 0f 00 00"    # ldmxcsr [rbx + MXCSR]
                          "fc 5b c3")               # cld; pop rbx; ret
 
 
@@ -74,11 +74,11 @@ class HostX87:
         put(IMAGE, before.image())
         put(FLAGS, struct.pack("<QQQQ", before.flags, 0, before.rax, 0))
         put(BUFFER, before.memory)
-        put(BUFFER + 128, struct.pack("<I", 0x1F80))
+        put(MXCSR, struct.pack("<I", 0x1F80))
         self._function(code)(self.base)
         block = ctypes.string_at(self.base, BLOCK_SIZE)
         control, status, full = struct.unpack_from("<HHB", block, OUT)
         st = [struct.unpack_from("<QH", block, OUT + 32 + 16 * i) for i in range(8)]
-        return X87State(control, status, full, st, block[BUFFER:BUFFER + 128],
+        return X87State(control, status, full, st, block[BUFFER:BUFFER + len(before.memory)],
                         struct.unpack_from("<Q", block, RAX + 8)[0], struct.unpack_from("<Q", block, FLAGS + 8)[0])
 
