@@ -8,8 +8,6 @@
 
 #define STOPS (SIG_BIT(SIGSTOP) | SIG_BIT(SIGTSTP) | SIG_BIT(SIGTTIN) | SIG_BIT(SIGTTOU))
 #define IGNORED_BY_DEFAULT (SIG_BIT(SIGCHLD) | SIG_BIT(SIGURG) | SIG_BIT(SIGWINCH) | SIG_BIT(SIGCONT))
-#define DUMPS (SIG_BIT(SIGQUIT) | SIG_BIT(SIGILL) | SIG_BIT(SIGTRAP) | SIG_BIT(SIGABRT) | SIG_BIT(SIGBUS) | SIG_BIT(SIGFPE) | \
-               SIG_BIT(SIGSEGV) | SIG_BIT(SIGXCPU) | SIG_BIT(SIGXFSZ) | SIG_BIT(SIGSYS))
 #define UNBLOCKABLE (SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP))
 #define CONTINUED 0xffff
 
@@ -200,7 +198,7 @@ static void default_action(struct task *t, int signo, bool forced) {
         stop(t, signo);
         return;
     }
-    task_exit(signo | (bit & DUMPS ? 0x80 : 0));
+    task_exit(signo);                       /* no core is ever dumped, so never 0x80 */
 }
 
 /* An interrupted call either ends with EINTR or is made again: RIP goes back over SYSCALL's two bytes. */
