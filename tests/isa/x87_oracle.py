@@ -77,7 +77,8 @@ def number(r: Random) -> tuple[int, int]:
     if kind < .31:
         return r.getrandbits(63), sign | r.choice((1, 0x3FFF, 0x7FFF, 0x7FFE, 0x3000))
     exponent = r.choice((0x3FFF + r.randrange(-3, 4), 0x3FFF + r.randrange(-70, 70), r.randrange(1, 0x7FFF),
-                         r.randrange(1, 70), r.randrange(0x7FA0, 0x7FFF), 0x3FFF + r.randrange(-1100, 1100)))
+                         r.randrange(1, 70), r.randrange(0x7FA0, 0x7FFF), 0x3FFF + r.randrange(-1100, 1100),
+                         0x3F80, 0x3F81, 0x3C00, 0x3C01, 0x407E, 0x43FE))
     mantissa = r.choice((1 << 63, r.getrandbits(63), 2**64 - 1, r.getrandbits(8) << 55, r.getrandbits(6),
                          2**64 - 1 - r.getrandbits(6), r.getrandbits(24) << 40, r.getrandbits(54) << 10,
                          r.getrandbits(64) & -(1 << r.randrange(64))))
