@@ -52,7 +52,8 @@ class FlatMachine:
 
     def __init__(self, engine_class, bits: int = 64, cpl: int | None = None, unmapped=(), readonly=(), size: int = RAM_SIZE):
         self.memory = PhysicalMemory(size)
-        self.engine = engine_class(self.memory, Bus(self.memory))
+        self.bus = Bus(self.memory)
+        self.engine = engine_class(self.memory, self.bus)
         self.bits = bits
         self.cpl = (0 if bits == 64 else 3) if cpl is None else cpl
         self.fault: FaultTaken | None = None
