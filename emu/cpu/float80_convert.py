@@ -89,7 +89,9 @@ def f80_to_float(cpu, m, e, width):
         cpu.fp_raised = cpu.fp_raised | X_C1
         kept = kept + 1
     # The integer bit, when set, adds one to the exponent field, and so does a carry out of the fraction.
-    result = wrap64(kept + (wrap64(exponent - 1) << fraction_bits))
+    result = infinity
+    if exponent < signed(top, 64):
+        result = wrap64(kept + (wrap64(exponent - 1) << fraction_bits))
     if result >= infinity:
         cpu.fp_raised = X_OE | X_PE
         control = (cpu.fcw >> 10) & 3
