@@ -151,22 +151,26 @@ def build_kernel(out_dir: Path = ROOT / "build" / "guest") -> Path:
     return kernel
 
 
+def build_program(sources: list[Path], output: Path, flags: list[str] = USER_FLAGS) -> Path:
+    """Builds one static musl program of C files (each with the headers beside it); returns its path."""
+    output = Path(output).resolve()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    headers = sorted({header for source in sources for header in source.parent.glob("*.h")})
+    command = [*_zig(), *flags, f"-ffile-prefix-map={ROOT}=.", *map(_relative, sources), "-o", _relative(output)]
+    stamp = _digest(command[1:])
+    if not _fresh(output, stamp, [*sources, *headers]):
+        _run(command, f"building {output.name}")
+        _stamp(output, stamp)
+    return output
+
+
 def build_user(out_dir: Path = ROOT / "build" / "guest") -> list[Path]:
-    """Builds every guestos/user/*.c to a static musl program out_dir/user/NAME; returns their paths."""
+    """Builds the programs of guestos/user to out_dir/user/NAME and returns their paths: each C file is
+    one, and each folder of C files is one."""
     work = Path(out_dir).resolve() / "user"
-    work.mkdir(parents=True, exist_ok=True)
-    headers = sorted(USER.glob("*.h"))
-
-    def program(source: Path) -> Path:
-        output = work / source.stem
-        command = [*_zig(), *USER_FLAGS, f"-ffile-prefix-map={ROOT}=.", _relative(source), "-o", _relative(output)]
-        stamp = _digest(command[1:])
-        if not _fresh(output, stamp, [source, *headers]):
-            _run(command, f"compiling {_relative(source)}")
-            _stamp(output, stamp)
-        return output
-
-    return _all(program, sorted(USER.glob("*.c")))
+    programs = {source.stem: [source] for source in USER.glob("*.c")}
+    programs |= {folder.name: sorted(folder.glob("*.c")) for folder in USER.iterdir() if any(folder.glob("*.c"))}
+    return _all(lambda item: build_program(item[1], work / item[0]), sorted(programs.items()))
 
 
 def main(arguments: list[str] | None = None) -> int:

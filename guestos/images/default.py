@@ -1,0 +1,76 @@
+"""The disk a first session boots from: our own programs, and what /etc must say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from guestos.images.entries import Entry, directory, file, symlink
+from guestos.images.ext2 import build_image
+
+DISK_SIZE = 16 << 20
+"""Bytes of build/guest/disk.img unless more is needed."""
+
+MOTD = """\
+Ringzero. Every instruction of this machine can be looked at.
+`ls /bin` shows the programs; `exit` switches the machine off.
+"""
+_ETC = {
+    "passwd": "root:x:0:0:root:/root:/bin/sh\nguest:x:1000:1000:guest:/home/guest:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+    "group": "root:x:0:\ntty:x:5:\ndisk:x:6:\nguest:x:1000:\nnogroup:x:65534:\n",
+    "hostname": "ringzero\n",
+    "profile": "export PATH=/bin\n",
+    "motd": MOTD,
+}
+BUSYBOX_APPLETS = "[ ash awk busybox cmp cut dd diff du expr find id less more od printf seq sed tee test top tr uniq vi whoami xargs yes"
+"""Names that are given to busybox where no program of our own has them."""
+
+
+def default_tree(programs: Iterable[Path], *, busybox: Path | None = None) -> list[Entry]:
+    """Entries of the default disk: each of `programs` (host files) in /bin, and /etc, /dev, /proc,
+    /tmp, /run, /root, /home/guest; with `busybox`, that program as /bin/busybox and names for it."""
+    entries = [directory(f"/{name}") for name in ("bin", "dev", "etc", "home", "mnt", "proc", "run")]
+    entries += [directory("/root", 0o700), directory("/home/guest", uid=1000, gid=1000), directory("/tmp", 0o1777)]
+    taken = set()
+    for program in sorted(programs):
+        entries.append(file(f"/bin/{program.name}", program, 0o755))
+        taken.add(program.name)
+    entries += [file(f"/etc/{name}", text) for name, text in _ETC.items()]
+    if busybox is not None:
+        entries.append(file("/bin/busybox", busybox, 0o755))
+        entries += [symlink(f"/bin/{name}", "busybox") for name in BUSYBOX_APPLETS.split() if name not in {*taken, "busybox"}]
+    return entries
+
+
+def build_default_disk(out_dir: Path, *, busybox: Path | None = None, size: int | None = None) -> Path:
+    """Compile the user programs and write `out_dir`/disk.img; return its path.
+
+    Nothing is written if the image there was made of the same bytes. `size` in bytes; None: 16 MiB,
+    or what is needed if that is more. Raises guestos.build.BuildError or DiskError.
+    """
+    from guestos.build import build_user  # here: images alone need no compiler
+
+    entries = default_tree(build_user(out_dir), busybox=busybox)
+    out = Path(out_dir) / "disk.img"
+    if size is None:
+        needed = sum(entry.content.stat().st_size for entry in entries if isinstance(entry.content, Path))
+        size = max(DISK_SIZE, -(-needed * 3 // 2 >> 20) << 20)
+    recipe = _recipe(entries, size)
+    stamp = out.with_suffix(".img.made")
+    if not (out.exists() and stamp.exists() and stamp.read_text() == recipe):
+        build_image(entries, out, size)
+        stamp.write_text(recipe)
+    return out
+
+
+def _recipe(entries: list[Entry], size: int) -> str:
+    """A text that changes when the image would: entries, the writer's own source, the contents."""
+    import hashlib
+
+    digest = hashlib.sha256(str(size).encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    for entry in entries:
+        content = entry.content.read_bytes() if isinstance(entry.content, Path) else entry.content
+        digest.update(repr((entry.path, entry.mode, entry.target, entry.uid, entry.gid, len(content))).encode() + content)
+    return digest.hexdigest() + "\n"
