@@ -272,6 +272,10 @@ class PythonEngine:
         self.cpu.nmi_pending = 1
         self.cpu.attention = 1
 
+    def set_breakpoints(self, addresses):
+        """The set of RIP values to stop before."""
+        self.breakpoints = set(addresses)
+
     def invalidate_page(self, page):
         self.by_page.pop(page, None)
         self.memory.page_flags[page] &= ~CODE_PAGE

@@ -1,0 +1,1 @@
+"""The `ringzero` command: one module a subcommand, and what they share."""

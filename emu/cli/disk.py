@@ -1,0 +1,66 @@
+"""Make disk images for the guest.
+
+    ringzero disk build DIR OUT     an ext2 image OUT with the contents of the directory DIR
+
+All files belong to root in the image. An image that exists is replaced only with --force.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from emu.cli import options, output
+from emu.errors import ConfigurationError, DiskError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    build = commands.add_parser("build", help="an ext2 image of a directory", description="Write an ext2 image of a directory.")
+    build.add_argument("directory", metavar="DIR", help="what becomes the image's root directory")
+    build.add_argument("out", metavar="OUT", help="the image to write")
+    build.add_argument("--size", metavar="SIZE", help="as 64M (default: what is needed, a quarter and 4 MiB more)")
+    build.add_argument("--block-size", type=options.number, default=4096, metavar="BYTES", help="1024 or 4096 (default)")
+    build.add_argument("--force", action="store_true", help="replace OUT if it exists")
+    options.add_json(build)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from guestos.images import build_image
+
+    source, out = Path(arguments.directory), Path(arguments.out)
+    size = None if arguments.size is None else parse_disk_size(arguments.size)
+    if out.is_dir():
+        raise DiskError(f"{str(out)!r} is a directory", "give the name of the image file to write")
+    if out.exists() and not arguments.force:
+        raise DiskError(f"{str(out)!r} exists", "choose another name, or replace it with --force")
+    if not source.is_dir():
+        what = "is not a directory" if source.exists() else "does not exist"
+        raise DiskError(f"{str(source)!r} {what}", "give the directory whose contents the image is to have")
+    try:
+        build_image(source, out, size, block_size=arguments.block_size)
+    except OSError as error:
+        name = os.fspath(error.filename) if error.filename else str(out)
+        raise DiskError(f"can't make an image of {name!r}: {(error.strerror or str(error)).lower()}",
+                        "check its permissions and the host's disk") from None
+    report = {"image": str(out.resolve()), "size": out.stat().st_size, "block_size": arguments.block_size}
+    if arguments.json:
+        output.print_json(report)
+    else:
+        output.console().print(f"{out}: {report['size'] / (1 << 20):.1f} MiB, ext2")
+    return 0
+
+
+def parse_disk_size(text: str) -> int:
+    """Bytes of an image, from `64M`, `1G` or a plain number; whole 4 KiB blocks, up to 2 TiB."""
+    digits, scale = text.strip().upper().removesuffix("IB").removesuffix("B"), 1
+    if digits[-1:] in ("K", "M", "G"):
+        scale = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}[digits[-1]]
+        digits = digits[:-1]
+    if not digits.isdecimal():
+        raise ConfigurationError(f"disk size {text!r} is not a number with an optional K, M or G", 'give a size such as "64M"')
+    size = int(digits) * scale
+    if not 0 < size <= 2 << 40 or size % 4096:
+        raise ConfigurationError(f"disk size {text} is not a multiple of 4096 bytes up to 2048 GiB", 'give a size such as "64M"')
+    return size
