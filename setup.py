@@ -14,7 +14,7 @@ sys.path.insert(0, str(HERE))
 
 # Handlers end in tail calls: these must stay jumps whatever flags the environment brings, or the stack overflows.
 FLAGS = ["-O2", "-foptimize-sibling-calls", "-fno-strict-aliasing", "-fno-semantic-interposition", "-fwrapv",
-         "-fno-stack-protector", "-fcf-protection=none", "-Wno-unused-function", "-Wno-unused-variable", "-g0"]
+         "-fno-stack-protector", "-fno-ipa-icf", "-fcf-protection=none", "-Wno-unused-function", "-Wno-unused-variable", "-g0"]
 
 
 def extensions():

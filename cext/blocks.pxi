@@ -297,6 +297,8 @@ cdef Block *build_block(CPU *cpu, u64 la, u64 pa, u32 key) noexcept nogil:
     i.imm = (rip + offset) & mask
     i.offset = <u16>offset
     i.run = h_stop if key & KEY_SINGLE else h_end
+    for room in range(count):
+        insns[room].left = <u8>(count - 1 - room)
     settle_flags(insns, forms, count, cpu.code_size == 64)
 
     block = new_block(cpu, count)

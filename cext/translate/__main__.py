@@ -88,7 +88,7 @@ def family_text(library, family: str) -> str:
         addresses = ", ".join(f"<size_t>&{form.versions[v]}" if v in form.versions else "0" for v in VERSIONS)
         facts = form.facts
         bits = (facts.flags_kind, int(facts.reads_flags), int(form.reads_flags_without), int(facts.may_leave),
-                 int(facts.ends_block), int(facts.direct))
+                 int(facts.ends_block), int(facts.direct), form.condition)
         fused = ", ".join(f"<size_t>&{name}" if name else "0" for name in form.fused)
         lines.append(f"        ({form.key!r}, ({addresses}), {bits}, ({fused})),")
     lines.append("    ]")

@@ -27,7 +27,7 @@ NO_FLAGS = -1
 
 # Instructions made once more together with the Jcc behind them: one dispatch less a loop, and the condition straight
 # from the operands (4 to 30%). Overflow and parity are too rare to be worth their code.
-FUSED = {"cmp", "test", "sub", "add", "dec", "and_"}
+FUSED = {"cmp", "test", "sub", "add", "dec"}
 FUSED_CONDITIONS = {2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15}
 
 
@@ -628,7 +628,8 @@ def make_form(library: Library, encoding: Encoding, opsize: int, memory: bool, m
             form.reads_flags_without = without.facts.reads_flags
         except NotFast:
             pass
-    if encoding.instruction.name in FUSED and opsize != 16:
+    if opsize != 16 and "i64" not in encoding.attributes and (
+            encoding.instruction.name in FUSED if not memory else encoding.instruction.name in ("cmp", "test")):
         branches = {e.opcode & 15: e for e in library.branches}
         fused = []
         for condition in range(16):
