@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from emu.isa.registry import Encoding, all_encodings
 
-FAMILIES = ("sse_move", "sse_integer", "sse_float", "sse_convert", "mmx")
+FAMILIES = ("sse_move", "sse_integer", "sse_float", "sse_convert", "mmx", "mmx_move")
 PREFIX = {-1: b"", 0: b"", 1: b"\x66", 2: b"\xf3", 3: b"\xf2"}
 RSI = 6
 
@@ -65,7 +65,7 @@ def forms() -> list[Form]:
 
 def uses_mmx(encoding: Encoding) -> bool:
     """Whether it touches MM registers or x87 state."""
-    return encoding.instruction.family == "mmx" or any(o.kind in "PQN" for o in encoding.operands)
+    return encoding.instruction.family.startswith("mmx") or any(o.kind in "PQN" for o in encoding.operands)
 
 
 def vector_value(source: random.Random) -> int:
