@@ -150,7 +150,8 @@ cdef inline void leave_serialized(CPU *cpu, Insn *i) noexcept nogil:
 
 cdef inline void leave_fault(CPU *cpu, Insn *i) noexcept nogil:
     # The faulting instruction counts as retired: a storm of faults must not stop the clock.
-    cpu.rip = cpu.block.rip + i.offset
+    if cpu.rip_settled == 0:
+        cpu.rip = cpu.block.rip + i.offset
     cpu.budget += i.left
 
 cdef inline void write_mmx(CPU *cpu, u16 offset, u64 value) noexcept nogil:

@@ -52,6 +52,7 @@ def combine_faults(cpu, first, second):
 
 def deliver_event(cpu, vector, error, image, ext):
     """Through gate `vector`, with RFLAGS saved as `image`; `ext` is 0 for software interrupts."""
+    cpu.rip_settled = 0
     if cpu.efer & EFER_LMA:
         cpu.deliver_long(vector, error, image, ext)
     else:

@@ -55,7 +55,9 @@ FIELDS: tuple[Field, ...] = (
     Field("fop"), Field("fip"), Field("fdp"), Field("fcs"), Field("fds"),
     Field("tlb_tag", count=TLB_ENTRIES, why="virtual page | permissions; see emu/cpu/paging.py"),
     Field("tlb_page", count=TLB_ENTRIES), Field("tlb_asid", count=TLB_ENTRIES),
-    Field("asid"), Field("asid_next", reset=1), Field("tlb_large", why="1 when a large page may be in the TLB"),
+    Field("asid"), Field("asid_next", reset=1), 
+    Field("tlb_large", why="2 MiB regions that parts of a 2 MiB page may be in the TLB for; see emu/cpu/paging.py"),
+    Field("tlb_huge", why="1 GiB regions of larger pages, likewise"),
     Field("pcid_asid", count=PCIDS),
 )
 
@@ -68,6 +70,7 @@ TRANSIENT: tuple[Field, ...] = (
     Field("walk_error", why="page-fault error code of the last failed translation"),
     Field("attention", why="1: leave the block after this instruction"),
     Field("rep_budget", "i64", why="extra iterations a repeated string instruction may do in this slice"),
+    Field("rip_settled", why="1: a fault saves `rip`, not the instruction's: a task switch has begun the new task"),
     Field("quotient"), Field("remainder"),
     Field("frame_base", why="where frame_push() pushes: segment base, mask of the pointer, pointer, kind of access"),
     Field("frame_mask"), Field("frame_pointer"), Field("frame_access"),

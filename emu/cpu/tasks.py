@@ -128,12 +128,13 @@ def load_task(cpu, how, ext):
     cpu.set_null_segment(LDTR, table, 0)
     # From here on a fault finds the new task already running: it saves the new RIP.
     cpu.rip = rip
-    cpu.insn_rip = rip
+    cpu.rip_settled = 1
     cpu.cpl = cpu.seg_sel[CS] & 3
     cpu.settle_mode()
     cpu.load_task_segments(table, ext)
     if rip > cpu.seg_limit[CS]:
         raise Fault(GP, ext)
+    cpu.rip_settled = 0
 
 
 def load_task_segments(cpu, table, ext):

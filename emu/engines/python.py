@@ -391,7 +391,8 @@ class PythonEngine:
                     return
         except Fault as fault:
             self._faulted = True
-            cpu.rip = cpu.insn_rip
+            if not cpu.rip_settled:
+                cpu.rip = cpu.insn_rip
             cpu.retired += 1
             self._deliver(fault.vector, fault.error, True)
 

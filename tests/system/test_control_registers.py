@@ -32,8 +32,8 @@ def test_reserved_bits_of_cr0_are_ignored_and_et_is_one(m):
 
 
 @pytest.mark.parametrize("flip, ok", [
-    (PAE, False), (PGE, True), (SMEP, True), (SMAP, True), (1 << 16, True), (1 << 11, True), (1 << 2, True), (PCIDE, True),
-    (1 << 0, False), (1 << 12, False), (1 << 13, False), (1 << 14, False), (1 << 15, False), (1 << 18, False),
+    (PAE, False), (PGE, True), (SMEP, True), (SMAP, True), (1 << 16, True), (1 << 11, True), (1 << 2, True), (PCIDE, True), (1 << 18, True),
+    (1 << 0, False), (1 << 12, False), (1 << 13, False), (1 << 14, False), (1 << 15, False),
     (1 << 22, False), (1 << 23, False), (1 << 32, False)])
 def test_cr4(m, flip, ok):
     value = m.engine.get("cr4") ^ flip

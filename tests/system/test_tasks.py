@@ -4,13 +4,14 @@ import struct
 
 import pytest
 
+from emu.engines.engine import StopReason
 from tests.flat import CODE, CODE_SELECTOR, DATA_SELECTOR, HANDLERS, TABLES, TSS, USER_CODE, USER_DATA
 from tests.system.machine import GP, NP, PF, TS, TSS2, UD, SystemMachine, segment
 
 TARGET, OLD, NEW, GATE = 0x20000, 0x28, 0x40, 0x48
 BUSY, AVAILABLE, TASK_GATE = 0x8B, 0x89, 0x85
 JMP, CALL = ".byte 0xff, 0x2b", ".byte 0xff, 0x1b"
-NT, IF = 0x4000, 0x200
+NT = 0x4000
 
 
 def task_state(**fields):
@@ -30,6 +31,7 @@ def m(engine_class):
     machine.descriptor(NEW, segment(AVAILABLE, 0, base=TSS2, limit=0x67))
     machine.descriptor(GATE, NEW << 16 | TASK_GATE << 40)
     machine.memory.write(TSS2, task_state())
+    machine.memory.write(TSS + 28, struct.pack("<I", TABLES))          # CR3 is never saved, only loaded
     machine.memory.write(TARGET, b"\x90" * 16)
     return machine
 
@@ -64,6 +66,7 @@ def test_call_nests_and_iret_comes_back(m):
     assert m.engine.get("rflags") == NT | 2 and word(m, TSS2, 2) == OLD
     assert (busy(m, OLD), busy(m, NEW)) == (1, 1)
     m.run("cf", limit=1, at=TARGET, rax=0x99)
+    assert m.stop.reason is StopReason.LIMIT
     assert m["rip"] == CODE + 2 and m["rsp"] == 0x180000 and m.segment(7) == OLD
     assert (busy(m, OLD), busy(m, NEW)) == (1, 0)
     assert word(m, TSS2 + 40) == 0x99 and word(m, TSS2 + 32) == TARGET + 1
