@@ -74,10 +74,22 @@ static void destroy(struct dentry *d) {
 
 void dentry_put(struct dentry *d) {
     if (--d->refs) return;
-    bool keep = d->hashed && !d->parent->inode->sb->volatile_names;
+    bool alive = d->parent->hashed || d->parent->parent == d->parent;   /* the directory: else it must go */
+    bool keep = d->hashed && alive && !d->parent->inode->sb->volatile_names;
     if (!keep) return destroy(d);
     list_add(&lru, &d->lru);
     if (++unused > UNUSED_MAX) destroy(list_entry(lru.prev, struct dentry, lru));
+}
+
+void dentry_removed(struct dentry *d) {
+    dentry_unhash(d);
+    if (d->refs == 1) return;
+    /* Names once looked for in it, and not found, would keep a removed directory's blocks alive. */
+    for (struct list *at = lru.next, *next; at != &lru; at = next) {
+        struct dentry *child = list_entry(at, struct dentry, lru);
+        next = at->next;
+        if (child->parent == d) destroy(child);
+    }
 }
 
 void dentry_prune(struct superblock *sb) {

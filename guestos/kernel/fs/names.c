@@ -159,7 +159,7 @@ static int remove_name(int dirfd, const char *path, bool directory) {
             else if (!directory && S_ISDIR(d->inode->mode)) error = -EISDIR;
             else error = dir->ops->unlink ? dir->ops->unlink(dir, d->name, d->length, d->inode) : -EPERM;
         }
-        if (!error) dentry_unhash(d);
+        if (!error) dentry_removed(d);
     }
     mutex_unlock(&dir->lock);
     if (!IS_ERR(d)) dentry_put(d);      /* unlocked: the last use frees the file's blocks */
@@ -203,7 +203,7 @@ static int rename_locked(struct last *from, struct last *to, struct dentry *d, s
     if (!dir->ops->rename) return -EPERM;
     error = dir->ops->rename(dir, d->name, d->length, d->inode, path_inode(&to->dir), target->name, target->length, target->inode);
     if (error) return error;
-    dentry_unhash(target);
+    dentry_removed(target);
     /* Out of memory for the name only: the disk is right, so drop the cached one. */
     if (dentry_move(d, to->dir.dentry, to->name, to->length)) dentry_unhash(d);
     return 0;

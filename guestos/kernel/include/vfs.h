@@ -255,7 +255,8 @@ struct dentry *dentry_lookup_locked(struct dentry *dir, const char *name, size_t
 struct dentry *dentry_new_root(struct inode *);             /* takes the reference; NULL: no memory */
 struct dentry *dentry_get(struct dentry *);
 void dentry_put(struct dentry *);
-void dentry_unhash(struct dentry *);                        /* the name is gone */
+void dentry_unhash(struct dentry *);                        /* not to be found again */
+void dentry_removed(struct dentry *);                       /* the file system has it no more */
 int dentry_move(struct dentry *, struct dentry *parent, const char *name, size_t length);
 void dentry_prune(struct superblock *);                     /* forget what is only cached (NULL: all) */
 /* Step from a covered directory to what is mounted on it. */

@@ -94,6 +94,11 @@ static void remember(pid_t pgid, int stopped, const char *text, size_t length) {
     if (interactive) fprintf(stderr, "[%d]%s %s\n", i + 1, stopped ? " stopped" : "", jobs[i].text);
 }
 
+/* The terminal shows "^C" and no line end. */
+static void say_signal(int how) {
+    if (WIFSIGNALED(how)) fprintf(stderr, "%s\n", WTERMSIG(how) == SIGINT ? "" : strsignal(WTERMSIG(how)));
+}
+
 void wait_job(pid_t pgid, const pid_t *pids, int count, const char *text, size_t length) {
     int how = 0;
     if (interactive) tcsetpgrp(0, pgid);
@@ -108,7 +113,7 @@ void wait_job(pid_t pgid, const pid_t *pids, int count, const char *text, size_t
     }
     if (!interactive) return;
     tcsetpgrp(0, getpgrp());
-    if (WIFSIGNALED(how)) fprintf(stderr, "%s\n", WTERMSIG(how) == SIGINT ? "" : strsignal(WTERMSIG(how)));
+    say_signal(how);
 }
 
 void background_job(pid_t pgid, const char *text, size_t length) {
@@ -142,8 +147,8 @@ int builtin_fg(int argc, char **argv) {
     if (!job) return 1;
     pid_t pgid = job->pgid;
     int how = 0;
-    fprintf(stderr, "%s\n", job->text);
     tcsetpgrp(0, pgid);
+    fprintf(stderr, "%s\n", job->text);
     kill(-pgid, SIGCONT);
     job->pgid = 0;
     for (;;) {
@@ -157,6 +162,7 @@ int builtin_fg(int argc, char **argv) {
         break;
     }
     tcsetpgrp(0, getpgrp());
+    say_signal(how);
     return status;
 }
 
