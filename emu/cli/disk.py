@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from emu.cli import options, output
-from emu.errors import ConfigurationError, DiskError
+from emu.errors import DiskError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,9 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     from guestos.images import build_image
+    from guestos.images.__main__ import parse_size
 
     source, out = Path(arguments.directory), Path(arguments.out)
-    size = None if arguments.size is None else parse_disk_size(arguments.size)
+    size = None if arguments.size is None else parse_size(arguments.size)
     if out.is_dir():
         raise DiskError(f"{str(out)!r} is a directory", "give the name of the image file to write")
     if out.exists() and not arguments.force:
@@ -50,17 +51,3 @@ def main(arguments: argparse.Namespace) -> int:
     else:
         output.console().print(f"{out}: {report['size'] / (1 << 20):.1f} MiB, ext2")
     return 0
-
-
-def parse_disk_size(text: str) -> int:
-    """Bytes of an image, from `64M`, `1G` or a plain number; whole 4 KiB blocks, up to 2 TiB."""
-    digits, scale = text.strip().upper().removesuffix("IB").removesuffix("B"), 1
-    if digits[-1:] in ("K", "M", "G"):
-        scale = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}[digits[-1]]
-        digits = digits[:-1]
-    if not digits.isdecimal():
-        raise ConfigurationError(f"disk size {text!r} is not a number with an optional K, M or G", 'give a size such as "64M"')
-    size = int(digits) * scale
-    if not 0 < size <= 2 << 40 or size % 4096:
-        raise ConfigurationError(f"disk size {text} is not a multiple of 4096 bytes up to 2048 GiB", 'give a size such as "64M"')
-    return size

@@ -22,6 +22,10 @@ PACKAGE = Path(__file__).resolve().parent.parent.parent / "guestos"
 STAMP = ".built"
 
 
+#: What the kernel's command line must say of the default disk.
+INIT = "init=/bin/init"
+
+
 @dataclass(frozen=True, slots=True)
 class GuestImages:
     """A built guest: its kernel (ELF with a PVH note) and its root disk (raw ext2)."""
@@ -88,11 +92,10 @@ def ensure(progress: Callable[[str], None] = lambda _: None) -> GuestImages:
 def build(where: Path) -> GuestImages:
     """Build kernel, programs and disk into the directory `where`, only what has changed."""
     from guestos import build as builder
+    from guestos.images import build_default_disk
 
-    images = GuestImages(where / "kernel.elf", where / "disk.img")
     try:
-        builder.build_kernel(where)
-        builder.build_disk(where)
+        images = GuestImages(builder.build_kernel(where), build_default_disk(where))
     except builder.BuildError as error:
         first = next((line for line in error.output.splitlines() if "error" in line), "")
         raise ImageError(f"the guest can't be built: {error.message}{': ' if first else ''}{first}", error.hint) from None

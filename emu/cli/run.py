@@ -92,7 +92,9 @@ def machine_for(arguments: argparse.Namespace, on_console) -> Machine:
             check_root(disk)
         guest = images.ensure(output.say)
         kernel, disk = guest.kernel, guest.disk if disk is None else disk
-    line = command_line(arguments.append, arguments.command)
+    # Of several init=, the kernel takes the first.
+    words = arguments.append if own_kernel else f"{arguments.append} {images.INIT}"
+    line = command_line(words, arguments.command)
     return Machine(arguments.memory, arguments.engine, disk=disk, writable=arguments.writable, kernel=kernel, cmdline=line,
                    seed=arguments.seed, on_console=on_console)
 

@@ -18,6 +18,12 @@ from emu.machine.result import Reason, RunResult
 LEAVE = b"\x1d"
 END_OF_FILE = b"\x04"
 
+#: The 16550's "received data" interrupt: on once the guest has a driver for the port.
+IER_RECEIVE = 1
+
+#: Virtual ns after which input is no longer held back for such a driver.
+DRIVER_WAIT = 2_000_000_000
+
 #: Seconds that the guest runs between looks at the keyboard.
 SLICE_SECONDS = 0.02
 
@@ -61,7 +67,7 @@ class Writer:
 class Keyboard:
     """Input for the guest from a file descriptor (None: there is none). `waited` is the time spent in `read`, seconds.
 
-    On a terminal Ctrl-] leaves. The end of a pipe or file reaches the guest as Ctrl-D, the end of input
+    On a terminal Ctrl-] leaves. While `held` nothing is read. The end of a pipe or file reaches the guest as Ctrl-D, the end of input
     to its terminal.
     """
 
@@ -70,6 +76,7 @@ class Keyboard:
         self.is_terminal = descriptor is not None and os.isatty(descriptor)
         self.waited = 0.0
         self.at_line_start = True
+        self.held = False
 
     def read(self, seconds: float | None) -> bytes | None:
         """What was typed within `seconds` (None: wait for it), b"" if nothing, None to leave."""
@@ -80,6 +87,8 @@ class Keyboard:
             self.waited += time.monotonic() - begun
 
     def _read(self, seconds: float | None) -> bytes | None:
+        if self.held and seconds is not None:
+            return b""
         if self.descriptor is None:
             if seconds is None:
                 return None             # nothing will ever wake the guest
@@ -106,7 +115,11 @@ def interact(machine: Machine, keyboard: Keyboard, limit: int | None = None) -> 
     """
     size = 20_000
     retired = 0
+    # What is piped in waits for the guest's serial driver, which empties the port when it starts.
+    keyboard.held = not keyboard.is_terminal
     while True:
+        if keyboard.held and (machine.board.uart.state.ier & IER_RECEIVE or machine.now > DRIVER_WAIT):
+            keyboard.held = False
         left = None if limit is None else limit - retired
         slice = size if left is None else min(size, left)
         begun, waited = time.monotonic(), keyboard.waited
