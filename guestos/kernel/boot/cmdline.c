@@ -1,5 +1,6 @@
-/* The kernel command line: words `name=value` or `name`, double quotes keep spaces; what follows
- * `--` is for init. QEMU announces virtio devices by words it appends, so those count anywhere. */
+/* The kernel command line: words `name=value` or `name`; double quotes keep spaces, and within them a
+ * backslash keeps a quote or a backslash; what follows `--` is for init. QEMU announces virtio devices by words it appends, so
+ * those count anywhere. */
 #include "boot.h"
 #include "lib.h"
 
@@ -23,7 +24,8 @@ void cmdline_init(const char *from) {
         const char *word = out;
         bool quoted = false;
         for (; *in && (quoted || (*in != ' ' && *in != '\t' && *in != '\n')); in++)
-            if (*in == '"') quoted = !quoted;
+            if (quoted && *in == '\\' && (in[1] == '"' || in[1] == '\\')) *out++ = *++in;
+            else if (*in == '"') quoted = !quoted;
             else *out++ = *in;
         bool last = !*in;
         *out++ = 0;
