@@ -56,19 +56,14 @@ def _flags(encoding):
 
 
 def _slots(encoding):
-    """The ModRM bytes (as mod3*8+reg classes, then exact bytes) that an encoding accepts."""
-    for modrm in range(256):
-        mod, reg, rm = modrm >> 6, modrm >> 3 & 7, modrm & 7
-        if encoding.reg >= 0 and reg != encoding.reg:
-            continue
-        control = any(o.kind in "CD" for o in encoding.operands)     # mod is ignored by MOV CRn
-        register_only = encoding.mod == "reg" or (any(o.kind in "RUNF" for o in encoding.operands) and not control)
-        memory_only = encoding.mod == "mem" or any(o.kind == "M" for o in encoding.operands)
-        if register_only and mod != 3 or memory_only and mod == 3:
-            continue
-        if encoding.rm >= 0 and rm != encoding.rm:
-            continue
-        yield modrm
+    """The ModRM bytes that an encoding accepts."""
+    control = any(o.kind in "CD" for o in encoding.operands)         # mod is ignored by MOV CRn
+    register_only = encoding.mod == "reg" or (any(o.kind in "RUNF" for o in encoding.operands) and not control)
+    memory_only = encoding.mod == "mem" or any(o.kind == "M" for o in encoding.operands)
+    mods = (3,) if register_only else range(3) if memory_only else range(4)
+    regs = range(8) if encoding.reg < 0 else (encoding.reg,)
+    rms = range(8) if encoding.rm < 0 else (encoding.rm,)
+    return [mod << 6 | reg << 3 | rm for mod in mods for reg in regs for rm in rms]
 
 
 def _build_tables():
@@ -92,13 +87,15 @@ def _build_tables():
         table = [NO_ENCODING] * (4 * size)
         # The less specific first, so that the more specific replace them: by prefix, then by rm.
         for encoding in sorted(encodings, key=lambda e: (e.prefix >= 0, not e.plus_r, e.rm >= 0)):
+            accepted = _slots(encoding) if encoding.modrm else range(256)
+            if size == 16:
+                accepted = {(byte >> 6 == 3) * 8 + (byte >> 3 & 7) for byte in accepted}
             prefixes = range(4) if encoding.prefix < 0 else (encoding.prefix,)
             for prefix in prefixes:
                 if size == 1:
                     table[prefix] = encoding.number
                     continue
-                for byte in _slots(encoding) if encoding.modrm else range(256):
-                    slot = byte if size == 256 else (byte >> 6 == 3) * 8 + (byte >> 3 & 7)
+                for slot in accepted:
                     table[prefix * size + slot] = encoding.number
         root[cell] = len(nodes)
         nodes.extend(table)
