@@ -45,6 +45,14 @@ class BuildExtensions(build_ext):
         super().finalize_options()
         self.parallel = self.parallel or 2
 
+    def copy_extensions_to_source(self):
+        # A module that some process has mapped must not be overwritten in place.
+        for extension in self.extensions:
+            target = HERE / self.get_ext_filename(self.get_ext_fullname(extension.name))
+            if Path(self.get_ext_fullpath(extension.name)).exists():
+                target.unlink(missing_ok=True)
+        super().copy_extensions_to_source()
+
     def run(self):
         super().run()
         missing = [e.name for e in self.extensions if not Path(self.get_ext_fullpath(e.name)).exists()]

@@ -181,15 +181,28 @@ cdef Block *find_block(CPU *cpu, u64 single) noexcept nogil:
     cdef u32 key = <u32>(cpu.code_size | (KEY_USER if user else 0) | (KEY_SINGLE if single else 0))
     cdef JumpEntry *entry = &cpu.jump_entries[jump_set(cpu) + (4 if single else 0)][(rip ^ (rip >> 12)) & 1023]
     cdef Block *block
+    cdef TlbEntry *translation
     cdef Code *code = code_of(cpu)
     if entry.rip == rip and entry.generation == cpu.generation:
         return entry.block
     la = fetch_address(cpu, rip)
     if cpu.fault:
         return NULL
-    pa = translate(cpu, la, 16 | (user << 2))
-    if cpu.fault:
-        return NULL
+    translation = &cpu.tlb[(la >> 12) & 511]
+    if translation.fetch_tag == la & (<u64>0xFFFFFFFFFFFFF000ULL):
+        pa = la + translation.addend - <u64>cpu.ram
+    else:
+        pa = translate(cpu, la, 16 | (user << 2))
+        if cpu.fault:
+            return NULL
+        remember_fetch(cpu, la, pa)
+    if entry.rip == rip and entry.block != NULL and entry.flushes == code.flushes:
+        # Stale by generation alone: it is still the block if it is still at that address.
+        block = entry.block
+        if block.pa == pa and block.key == key and block.dead == 0 and block.second_pa == 0:
+            cpu.code_pages[(la >> 12) & 4095] = 1
+            entry.generation = cpu.generation
+            return block
     block = code.buckets[bucket_of(pa, rip)]
     while block != NULL:
         if block.pa == pa and block.rip == rip and block.key == key and block.dead == 0:
@@ -211,6 +224,7 @@ cdef Block *find_block(CPU *cpu, u64 single) noexcept nogil:
         entry.rip = rip
         entry.generation = cpu.generation
         entry.block = block
+        entry.flushes = code.flushes
     block.hits += 1
     return block
 

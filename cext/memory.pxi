@@ -216,6 +216,8 @@ cdef void remember_read(CPU *cpu, u64 la, u64 pa) noexcept nogil:
     entry = &cpu.tlb[(la >> 12) & 511]
     if entry.write_tag != page:
         entry.write_tag = 1
+    if entry.fetch_tag != page:
+        entry.fetch_tag = 1
     entry.read_tag = page
     entry.addend = <u64>cpu.ram + (pa & ~(<u64>4095)) - page
     cpu.tlb_used |= (<u64>1) << cpu.mmu_mode
@@ -228,7 +230,23 @@ cdef void remember_write(CPU *cpu, u64 la, u64 pa) noexcept nogil:
     entry = &cpu.tlb[(la >> 12) & 511]
     if entry.read_tag != page:
         entry.read_tag = 1
+    if entry.fetch_tag != page:
+        entry.fetch_tag = 1
     entry.write_tag = 1 if cpu.page_flags[pa >> 12] & 1 else page
+    entry.addend = <u64>cpu.ram + (pa & ~(<u64>4095)) - page
+    cpu.tlb_used |= (<u64>1) << cpu.mmu_mode
+
+cdef void remember_fetch(CPU *cpu, u64 la, u64 pa) noexcept nogil:
+    cdef TlbEntry *entry
+    cdef u64 page = la & (<u64>0xFFFFFFFFFFFFF000ULL)
+    if pa >= cpu.ram_size or cpu.mmu_mode == 3:
+        return
+    entry = &cpu.tlb[(la >> 12) & 511]
+    if entry.read_tag != page:
+        entry.read_tag = 1
+    if entry.write_tag != page:
+        entry.write_tag = 1
+    entry.fetch_tag = page
     entry.addend = <u64>cpu.ram + (pa & ~(<u64>4095)) - page
     cpu.tlb_used |= (<u64>1) << cpu.mmu_mode
 
@@ -238,9 +256,10 @@ cdef void evict(CPU *cpu, u64 la) noexcept nogil:
     cdef int mode
     for mode in range(3):
         entry = &cpu.tlb_entries[mode][(la >> 12) & 511]
-        if entry.read_tag == page or entry.write_tag == page:
+        if entry.read_tag == page or entry.write_tag == page or entry.fetch_tag == page:
             entry.read_tag = 1
             entry.write_tag = 1
+            entry.fetch_tag = 1
     if cpu.code_pages[(la >> 12) & 4095]:
         drop_links(cpu)
 

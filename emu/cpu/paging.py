@@ -78,6 +78,7 @@ def walk(cpu, la, access):
     if cpu.efer & EFER_NXE == 0:
         reserved = reserved | PTE_NX
     permissions = TLB_P | TLB_W | TLB_U
+    accessed = PTE_A
     if cpu.efer & EFER_LMA == 0:
         reserved = reserved | 0x7FF0000000000000
     pae_root = level == 3
@@ -113,18 +114,20 @@ def walk(cpu, la, access):
         if level == 1:
             low = 0xFFF
             break
+        accessed = accessed & entry
         table = entry & PHYSICAL_MASK
         level = level - 1
     if cpu.denied(permissions, access):
         cpu.page_fault(la, access, 1)
-    cpu.mark_tables(la)
+    if accessed == 0:
+        cpu.mark_tables(la)
     updated = entry | PTE_A
     if access & ACCESS_WRITE:
         updated = updated | PTE_D
     if updated != entry:
         cpu.physical_write(address, 8, updated)
     if level > 1:
-        cpu.tlb_large = 1
+        cpu.note_large_page(la, level)
     page = ((entry & PHYSICAL_MASK & ~low) | (la & low)) & ~0xFFF
     return cpu.fill_tlb(la, page, permissions, updated)
 
@@ -165,7 +168,7 @@ def walk_legacy(cpu, la, access):
             cpu.page_fault(la, access, 9)
         base = (entry & 0xFFC00000) | (((entry >> 13) & 0xFF) << 32)
         page = base | (la & 0x3FF000)
-        cpu.tlb_large = 1
+        cpu.note_large_page(la, 3)
     else:
         address = (entry & 0xFFFFF000) + (((la >> 12) & 1023) << 2)
         upper = entry
@@ -196,16 +199,28 @@ def fill_tlb(cpu, la, page, permissions, entry):
     if entry & PTE_G and cpu.cr4 & CR4_PGE:
         permissions = permissions | TLB_G
     index = (la >> 12) & 4095
-    cpu.evict(cpu.tlb_tag[index])
+    if cpu.tlb_tag[index] & TLB_P:
+        cpu.evict(cpu.tlb_tag[index])
     cpu.tlb_tag[index] = (la & 0xFFFFFFFFFFFFF000) | permissions
     cpu.tlb_page[index] = page
     cpu.tlb_asid[index] = cpu.asid
     return page | (la & 0xFFF)
 
 
+def note_large_page(cpu, la, level):
+    """A part of a large page enters the TLB: INVLPG of any address in that page must find all of its parts.
+
+    Kept by region, hashed into 64 bits: 2 MiB regions for 2 MiB pages (level 2), 1 GiB regions for all larger ones.
+    """
+    if level == 2:
+        cpu.tlb_large = cpu.tlb_large | (1 << ((la >> 21) & 63))
+    else:
+        cpu.tlb_huge = cpu.tlb_huge | (1 << ((la >> 30) & 63))
+
+
 def invalidate_page_of(cpu, la):
     """INVLPG: drop the translation of one page, global or not (APM vol. 2, 5.5.2)."""
-    if cpu.tlb_large:
+    if (cpu.tlb_large >> ((la >> 21) & 63)) & 1 or (cpu.tlb_huge >> ((la >> 30) & 63)) & 1:
         cpu.flush_tlb()
         return
     index = (la >> 12) & 4095
@@ -220,6 +235,7 @@ def flush_tlb(cpu):
     for index in range(4096):
         cpu.tlb_tag[index] = 0
     cpu.tlb_large = 0
+    cpu.tlb_huge = 0
     cpu.evict_all()
 
 
