@@ -132,7 +132,8 @@ def build_kernel(out_dir: Path = ROOT / "build" / "guest") -> Path:
     calls = syscalls.load()
     _write_if_changed(work / "generated" / "syscalls.h", syscalls.header(calls))
     _write_if_changed(work / "generated" / "syscall_table.c", syscalls.dispatcher(calls))
-    flags = [*KERNEL_FLAGS, "-I", _relative(KERNEL / "include"), "-I", _relative(work / "generated")]
+    # Where it is built leaves no trace in what is built.
+    flags = [*KERNEL_FLAGS, f"-ffile-prefix-map={_relative(work)}=kernel.o", "-I", _relative(KERNEL / "include"), "-I", _relative(work / "generated")]
     sources = kernel_sources() + [work / "generated" / "syscall_table.c"]
     objects = []
     for source in sources:
