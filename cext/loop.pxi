@@ -73,7 +73,6 @@ cdef bint at_breakpoint(CPU *cpu, Breakpoints *points) noexcept nogil:
 
 cdef void run_single(CPU *cpu) noexcept nogil:
     """One instruction by itself, with its single-step trap."""
-    cdef u64 trap = cpu.flags & 0x100
     cdef i64 rest
     cdef Block *block = find_block(cpu, 1)
     if block == NULL:
@@ -85,12 +84,13 @@ cdef void run_single(CPU *cpu) noexcept nogil:
     cpu.slice_end -= rest
     cpu.link_from = NULL
     cpu.block = block
+    cpu.single_step = cpu.flags & 0x100
     block.insns[0].run(cpu, &block.insns[0])
     cpu.link_from = NULL
     cpu.budget += rest
     cpu.slice_end += rest
     cpu.current = NULL
-    if trap and cpu.fault == 0:
+    if cpu.single_step and cpu.fault == 0:
         cpu.dr[6] |= 0x4000
         deliver(cpu, 1, 0, False)
 

@@ -30,8 +30,9 @@ def deliver_interrupt(cpu, vector):
 
 
 def software_interrupt(cpu, vector):
-    """INT n, INT3, INTO: as deliver_interrupt, but the gate's DPL must allow it."""
+    """INT n, INT3, INTO: as deliver_interrupt, but the gate's DPL must allow it. TF does not trap after them."""
     cpu.deliver_event(vector, NO_ERROR_CODE, cpu.read_flags(), 0)
+    cpu.single_step = 0
 
 
 def combine_faults(cpu, first, second):

@@ -165,6 +165,7 @@ def load_stack_segment(cpu, selector):
         cpu.set_segment(SS, selector, raw)
     cpu.settle_mode()
     cpu.interrupt_shadow = 1
+    cpu.single_step = 0
 
 
 def stack_descriptor(cpu, selector, level, vector, ext):

@@ -70,6 +70,7 @@ TRANSIENT: tuple[Field, ...] = (
     Field("walk_error", why="page-fault error code of the last failed translation"),
     Field("attention", why="1: leave the block after this instruction"),
     Field("rep_budget", "i64", why="extra iterations a repeated string instruction may do in this slice"),
+    Field("single_step", why="not 0: a trap follows the instruction in flight; INT n, SYSCALL, loads of SS call it off"),
     Field("rip_settled", why="1: a fault saves `rip`, not the instruction's: a task switch has begun the new task"),
     Field("quotient"), Field("remainder"),
     Field("frame_base", why="where frame_push() pushes: segment base, mask of the pointer, pointer, kind of access"),

@@ -7,7 +7,7 @@ from emu.cpu.segments import (
     CALL_GATE, CALL_GATE16, D_CODE, D_CONFORMING, D_DB, D_L, D_P, D_S, TASK_GATE, TSS16, TSS_AVAILABLE)
 from emu.cpu.tasks import NO_TASK_ERROR, TASK_CALL, TASK_JUMP
 from emu.isa.language import (
-    ACCESS_WRITE, CR0_PE, CS, EFER_LMA, EFER_SCE, GP, IF, MASK32, NP, R11, RCX, RDX, RF, SS, UD, VM, Fault)
+    ACCESS_WRITE, CR0_PE, CS, EFER_LMA, EFER_SCE, GP, IF, MASK32, NP, R11, RCX, RDX, RF, SS, TF, UD, VM, Fault)
 
 FLAT_CODE64, FLAT_CODE32, FLAT_DATA = 0xA9B, 0xC9B, 0xC93      # attributes with DPL 0
 JUMP, CALL = 0, 1
@@ -215,6 +215,7 @@ def system_call(cpu):
     cpu.set_flat_segment(CS, selector, code)
     cpu.set_flat_segment(SS, selector + 8, FLAT_DATA)
     cpu.cpl = 0
+    cpu.single_step = cpu.flags & TF       # masked by SFMASK it does not trap in the kernel
     cpu.settle_mode()
 
 

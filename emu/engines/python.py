@@ -356,10 +356,10 @@ class PythonEngine:
             if self.breakpoints and cpu.rip in self.breakpoints and self._stopped_at != (cpu.rip, cpu.retired):
                 self._stopped_at = (cpu.rip, cpu.retired)
                 return Stop(StopReason.BREAKPOINT)
-            trap = cpu.flags & TF
+            cpu.single_step = cpu.flags & TF
             before = cpu.retired
             self._execute(before + 1 if single else stop_at)
-            if trap and cpu.retired > before and not self._faulted:
+            if cpu.single_step and cpu.retired > before and not self._faulted:
                 cpu.dr[6] |= 0x4000
                 self._deliver(DB, 0, False)
 

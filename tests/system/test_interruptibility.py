@@ -5,7 +5,7 @@ import pytest
 from emu.devices.device import Device
 from emu.engines.engine import StopReason
 from tests.flat import CODE, DATA_SELECTOR, HANDLERS
-from tests.system.machine import NMI, SystemMachine
+from tests.system.machine import DB, NMI, SystemMachine
 
 VECTOR = 0x50
 HANDLER = HANDLERS + VECTOR * 16
@@ -172,6 +172,25 @@ def test_a_repeated_instruction_is_interrupted_between_iterations(m):
 def test_cr8_is_the_controllers(m):
     m.asm("mov cr8, rax; mov rbx, cr8", rax=9)
     assert m.bus.controller.priority == 9 and m["rbx"] == 9
+
+
+def test_single_step_waits_for_the_instruction_after_a_load_of_ss(m):
+    m.asm("mov ss, bx; inc eax; inc eax", limit=2, rbx=DATA_SELECTOR, rflags=0x102)
+    assert m["rip"] == HANDLERS + DB * 16 and m.words(1) == [CODE + 5]
+
+
+def test_software_interrupts_and_masked_syscalls_are_not_stepped_into(m):
+    m.gate(0x40)
+    m.asm("int 0x40", limit=1, rflags=0x102)
+    assert m["rip"] == HANDLERS + 0x40 * 16 and m.words(3)[2] == 0x102 and not m.engine.get("dr", 6) & 0x4000
+    m.reset()
+    m.engine.set("lstar", 0x20000), m.engine.set("sfmask", 0x100), m.engine.set("star", 8 << 32)
+    m.asm("syscall", limit=1, rflags=0x102)
+    assert m["rip"] == 0x20000
+    m.reset()
+    m.engine.set("sfmask", 0)
+    m.asm("syscall", limit=1, rflags=0x102)
+    assert m["rip"] == HANDLERS + DB * 16 and m.words(1) == [0x20000]
 
 
 def test_single_step_traps_after_each_instruction(m):
