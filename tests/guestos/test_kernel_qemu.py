@@ -108,14 +108,20 @@ def test_interactive_shell_has_job_control_and_vi(kernel, disk):
     console = qemu.Console(kernel, "quiet root=/dev/vda init=/start", disk)
     try:
         console.expect("# ")
-        # Its own words tell that the job has the terminal; before, ^Z would go to the shell.
-        console.send("sh -c \"echo be''gun; sleep 100\"\n")
-        console.expect("begun\n")
+        # A line that cat has copied tells that cat has the terminal; before, a key would be the shell's.
+        # And the shell must have let go of the keyboard before: it reads ahead.
+        console.send("echo rea''dy; cat\n")
+        console.expect("ready\n")
+        console.send("one\n")
+        console.expect("one\none\n")
         console.send("\x1a")
         console.expect("Stopped")
         console.expect("# ")
         console.send("fg\n")
-        console.expect("sleep 100\"\n")  # busybox names the job it continues
+        console.expect("cat\n")
+        console.send("two\n")
+        console.expect("two\n")
+        console.expect("two\n")
         console.send("\x03")
         console.expect("# ")
         console.send("echo =$?=\n")
