@@ -10,11 +10,6 @@ bool in_group(gid_t gid);                           /* of current: its own or a 
 int inode_truncate(struct inode *, u64 size);       /* takes the lock; -EFBIG, -EISDIR, -EINVAL */
 int dir_may_change(const struct path *dir);         /* create or remove names: 0, -ENOENT, -EROFS, -EACCES */
 
-/* A readdir entry for "." or ".." or a name; returns add's value and counts the position. */
-static inline int dir_emit(struct dir_fill *fill, const char *name, size_t len, u64 ino, u32 mode, u64 next) {
-    return fill->add(fill, name, len, ino, mode, next);
-}
-
 /* The file systems. */
 void ext2_register(void);
 void ramfs_register(void);                          /* tmpfs and devtmpfs */

@@ -108,7 +108,6 @@ out:
     return error;
 }
 
-#define MNT_DETACH 2
 #define UMOUNT_NOFOLLOW 8
 
 long sys_umount2(const char *target, int flags) {
