@@ -24,6 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--stop-after", type=int, default=5, metavar="N", help="mismatches to report before stopping")
     options = parser.parse_args(argv)
     seed = options.seed if options.seed is not None else random.SystemRandom().getrandbits(32)
+    sys.stdout.reconfigure(line_buffering=True)
     print(f"seed {seed}, engine {options.engine}, {options.seconds:g} s")
     bits = [options.bits] if options.bits else [64, 32]
     oracles = {b: Oracle(ENGINES[options.engine], b) for b in bits}

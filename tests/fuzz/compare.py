@@ -152,9 +152,9 @@ class Oracle:
 
     @staticmethod
     def _crashes(case, outcome, d):
-        """LOCK BTS, BTR, BTC of a register must raise #UD (APM vol. 3, 1.2.5); Unicorn 2.1.4 aborts the process."""
+        """LOCK BT, BTS, BTR, BTC of a register must raise #UD (APM vol. 3, 1.2.5); Unicorn 2.1.4 aborts the process."""
         return (outcome == decoder.UNDEFINED and d.lock == 1
-                and any(bytes((0x0F, opcode)) in case.code for opcode in (0xAB, 0xB3, 0xBB, 0xBA)))
+                and any(bytes((0x0F, opcode)) in case.code for opcode in (0xA3, 0xAB, 0xB3, 0xBB, 0xBA)))
 
     def _unchanged(self, case, ours, theirs, repeated):
         """A fault must leave everything as it was; of a repeated instruction, as the last whole iteration left it."""

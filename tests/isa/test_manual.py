@@ -25,7 +25,7 @@ def run_one(machine, code, **registers):
     return machine
 
 
-@pytest.mark.parametrize("code", ("f0 48 0f ba e8 01", "f0 0f ab c1", "f0 0f b3 c1", "f0 0f bb c1", "f0 01 d8", "f0 02 03",
+@pytest.mark.parametrize("code", ("f0 48 0f ba e8 01", "f0 0f ab c1", "f0 0f a3 c1", "f0 0f a3 03", "f0 0f b3 c1", "f0 0f bb c1", "f0 01 d8", "f0 02 03",
                                   "f0 39 03", "f0 89 03", "f0 90", "f0 0f c1 c3", "f0 d1 20", "f0 f3 a4", "f0 a4", "f0 84 03"))
 def test_lock_is_undefined_elsewhere(long_mode, code):
     """LOCK with a register destination, or with an instruction that isn't listed (APM vol. 3, 1.2.5)."""
