@@ -3,6 +3,7 @@
 Without a C compiler the build goes on without it, and Ringzero runs on the Python engine alone.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -22,9 +23,9 @@ def extensions():
 
     families = generate()
     runtime = sorted(str(p.relative_to(HERE)) for p in (HERE / "cext").glob("*.pxi"))
-    runtime += ["cext/core.pxd", "cext/v128.pxd", "cext/generated/inline.pxi"]
-    modules = [Extension("cext.core", ["cext/core.pyx"], depends=[*runtime, "cext/generated/shared.pxi"])]
-    modules += [Extension(f"cext.generated.isa_{f}", [f"cext/generated/isa_{f}.pyx"], depends=runtime) for f in families]
+    common = ["cext/core.pxd", "cext/v128.pxd", "cext/inline.pxi", "cext/primitives.pxi", "cext/generated/inline.pxi"]
+    modules = [Extension("cext.core", ["cext/core.pyx"], depends=[*common, *runtime, "cext/generated/shared.pxi"])]
+    modules += [Extension(f"cext.generated.isa_{f}", [f"cext/generated/isa_{f}.pyx"], depends=common) for f in families]
     for module in modules:
         module.extra_compile_args = FLAGS
         module.optional = True
@@ -62,4 +63,9 @@ class BuildExtensions(build_ext):
                   file=sys.stderr)
 
 
-setup(ext_modules=cythonized(), cmdclass={"build_ext": BuildExtensions})
+def wanted():
+    """Metadata needs no engine; and make, which builds it in place by itself, installs without (RINGZERO_EXTENSIONS=0)."""
+    return os.environ.get("RINGZERO_EXTENSIONS") != "0" and not {"egg_info", "dist_info"} & set(sys.argv[1:])
+
+
+setup(ext_modules=cythonized() if wanted() else [], cmdclass={"build_ext": BuildExtensions})

@@ -19,9 +19,8 @@ include "blocks.pxi"
 include "loop.pxi"
 
 
-cdef u64 *table_of(str module, str name) except NULL:
-    """A constant tuple of a shared text's module as a C array."""
-    values = getattr(importlib.import_module(module), name)
+cdef u64 *table_of(tuple values) except NULL:
+    """A constant tuple of a shared text as a C array."""
     cdef u64 *table = <u64*>malloc(len(values) * sizeof(u64))
     cdef size_t n
     if table == NULL:

@@ -39,13 +39,13 @@ cdef EncodingInfo *INFOS = NULL
 cdef Form NO_FORM
 
 
-def install(rows, infos):
+def install(rows, infos, tables):
     """Take the families' handlers: `rows` as their handlers() give them, `infos` one (forms by key, reg class, rm class,
-    immediates) an encoding in the decoder's order. Raises KeyError for a form without handler."""
+    immediates) an encoding in the decoder's order, `tables` the constants of shared texts by name. Raises KeyError for a form without handler."""
     global FORMS, INFOS
     numbers: dict = {}
     cdef size_t n, k
-    shared_tables()
+    shared_tables(tables)
     FORMS = make_forms(rows, numbers)
     FORMS[0].fast = h_undefined
     FORMS[0].ends_block = 1

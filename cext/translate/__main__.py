@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import marshal
 import re
 import sys
 from pathlib import Path
 
+from cext.translate.forms import encoding_info
 from cext.translate.handlers import make_form
 from cext.translate.shared import INLINE, load_library, prototype, tables_used, translate_function
 from cext.translate.subset import SubsetError, constant
@@ -97,7 +99,7 @@ def family_text(library, family: str) -> str:
 
 def generate() -> list[str]:
     """Write everything; returns the names of the families. Raises SubsetError."""
-    all_encodings()
+    encodings = all_encodings()
     library = load_library()
     library.branches = [e for entry in INSTRUCTIONS if entry.name == "jcc" for e in entry.encodings if e.map == 1]
     library.branch_module = importlib.import_module("emu.isa.control")
@@ -118,15 +120,19 @@ def generate() -> list[str]:
                 lines += translate_function(library, name)
             except SubsetError as error:
                 REFUSED.append(str(error))
-    shared.append("def shared_tables():")
-    shared.append('    """Fill the constant tables that shared texts index."""')
-    for name in tables_used(library):
-        module = next(library.modules[n].__name__ for n in library.trees
-                      if isinstance(vars(library.modules[n]).get(name), tuple))
-        shared.append(f"    global TABLE_{name}")
-        shared.append(f"    TABLE_{name} = table_of('{module}', '{name}')")
-    if not tables_used(library):
+    tables = tables_used(library)
+    shared += ["def shared_tables(tables):", '    """Fill the constant tables that shared texts index, from {name: values}."""']
+    for name in tables:
+        shared += [f"    global TABLE_{name}", f"    TABLE_{name} = table_of(tables['{name}'])"]
+    if not tables:
         shared.append("    pass")
+    # What the engine needs of the texts at run time: so that starting it does not read them again.
+    data = marshal.dumps(({name: tuple(values) for name, values in tables.items()},
+                          [encoding_info(encoding) for encoding in encodings],
+                          [(f.name, f.type, f.count) for f in FIELDS + TRANSIENT]))
+    if not (OUT / "tables.bin").exists() or (OUT / "tables.bin").read_bytes() != data:
+        OUT.mkdir(exist_ok=True)
+        (OUT / "tables.bin").write_bytes(data)
     write(OUT / "inline.pxi", "\n".join(inline) + "\n")
     write(OUT / "inline_packed.pxi", "\n".join(packed) + "\n")
     twins = sorted(set(library.twin_files.values()))
@@ -134,6 +140,7 @@ def generate() -> list[str]:
     write(OUT / "shared.pxi", "\n".join(shared) + "\n")
     write(OUT / "__init__.py", HEAD)
     families = sorted({entry.family for entry in INSTRUCTIONS})
+    write(OUT / "families.py", f"{HEAD}FAMILIES = {tuple(families)!r}\n")
     for family in families:
         write(OUT / f"isa_{family}.pyx", family_text(library, family))
     for stale in OUT.glob("isa_*.pyx"):

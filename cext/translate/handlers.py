@@ -573,7 +573,7 @@ def _translate(library, encoding, opsize, memory, fast, cold_name, name, module,
     if not fast or translator.needs_context or translator.called_out or translator.serialize:
         lines.append("    set_context(cpu, i)")
     names = set(entry.meaning.__code__.co_names)
-    if translator.serialize or names & CONTEXT:
+    if translator.serialize or names & (CONTEXT | library.uses_sizes):
         lines.append(f"    set_sizes(cpu, i, {opsize or 32})")
     if translator.serialize:
         lines.append("    cpu.rip = next_rip_of(cpu, i)")

@@ -45,6 +45,7 @@ u64 now()
 """
 RUNTIME_FILES = {"inline.pxi", "primitives.pxi", "memory.pxi", "blocks.pxi", "loop.pxi", "engine.pxi"}
 CONTEXT = {"insn_rip", "next_rip", "opsize", "addrsize", "rep", "rep_budget", "retired", "segment"}
+SIZES = {"opsize", "addrsize", "rep"}
 TWIN = re.compile(r"^cdef (?:inline )?(?!class)(u64|i64|V128|void) (\w+)\(CPU \*cpu(?:, )?([^)]*)\)", re.M)
 
 
@@ -56,6 +57,7 @@ class Library:
     trees: dict[str, ast.FunctionDef] = field(default_factory=dict)
     modules: dict[str, object] = field(default_factory=dict)
     uses_context: set[str] = field(default_factory=set)
+    uses_sizes: set[str] = field(default_factory=set)       # read cpu.opsize, addrsize or rep, or call what does
     twin_files: dict[str, str] = field(default_factory=dict)     # which .pxi a primitive's native twin is in
     branches: list = field(default_factory=list)        # encodings of Jcc, for fusing
     branch_module: object = None
@@ -127,6 +129,8 @@ def _follow(library: Library) -> None:
         if any(isinstance(n, ast.Attribute) and n.attr in CONTEXT and isinstance(n.value, ast.Name)
                and n.value.id == "cpu" for n in ast.walk(tree)):
             library.uses_context.add(name)
+        if any(isinstance(n, ast.Attribute) and n.attr in SIZES for n in ast.walk(tree)):
+            library.uses_sizes.add(name)
     changed = True
     while changed:
         changed = False
@@ -140,6 +144,9 @@ def _follow(library: Library) -> None:
                     own.can_fault = changed = True
                 if not other.pure and own.pure:
                     own.pure, changed = False, True
+                if called in library.uses_sizes and name not in library.uses_sizes:
+                    library.uses_sizes.add(name)
+                    changed = True
                 if called in library.uses_context and name not in library.uses_context:
                     library.uses_context.add(name)
                     changed = True

@@ -6,6 +6,8 @@ Tables come from the encodings in `emu/isa`. Where the manuals leave room, this 
  - more than 15 bytes: #GP; LOCK where it is not allowed: #UD.
 """
 
+from functools import cache
+
 from emu.isa.language import CODE64, DS, MASK32, MASK64, SS, sign_extend
 from emu.isa.registry import all_encodings
 
@@ -55,12 +57,14 @@ def _flags(encoding):
     return bits
 
 
+@cache
 def _slots(encoding):
     """The ModRM bytes that an encoding accepts."""
-    control = any(o.kind in "CD" for o in encoding.operands)         # mod is ignored by MOV CRn
-    register_only = encoding.mod == "reg" or (any(o.kind in "RUNF" for o in encoding.operands) and not control)
-    memory_only = encoding.mod == "mem" or any(o.kind == "M" for o in encoding.operands)
-    mods = (3,) if register_only else range(3) if memory_only else range(4)
+    kinds = {o.kind for o in encoding.operands}
+    control = bool(kinds & set("CD"))       # mod is ignored by MOV CRn
+    register_only = encoding.mod == "reg" or (bool(kinds & set("RUNF")) and not control)
+    memory_only = encoding.mod == "mem" or "M" in kinds
+    mods = (3,) if register_only else (0, 1, 2) if memory_only else (0, 1, 2, 3)
     regs = range(8) if encoding.reg < 0 else (encoding.reg,)
     rms = range(8) if encoding.rm < 0 else (encoding.rm,)
     return [mod << 6 | reg << 3 | rm for mod in mods for reg in regs for rm in rms]

@@ -23,10 +23,14 @@ def create(name, memory, bus, seed=0):
     if name != "python":
         try:
             from emu.engines.compiled import CompiledEngine
-            return CompiledEngine(memory, bus, seed)
         except ImportError as error:
             if name == "compiled":
                 raise ConfigurationError(f"the compiled engine is not built ({error})",
                                          "build it with a C compiler (make build), or use --engine python") from None
+        except (TypeError, ValueError, KeyError) as error:
+            raise ConfigurationError(f"the compiled engine was built from other sources ({type(error).__name__}: {error})",
+                                     "build it again (make build), or use --engine python") from None
+        else:
+            return CompiledEngine(memory, bus, seed)
     from emu.engines.python import PythonEngine
     return PythonEngine(memory, bus, seed)

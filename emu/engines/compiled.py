@@ -3,53 +3,28 @@
 from __future__ import annotations
 
 import importlib
+import marshal
+from pathlib import Path
 
-from cext import core
-from emu.cpu import decode as decoder
+from cext import core, generated
+from cext.generated.families import FAMILIES
+from emu.cpu.mode import derive_mode
 from emu.cpu.state import FIELDS, TRANSIENT
 from emu.engines.engine import Stop, StopReason
-from emu.isa.registry import INSTRUCTIONS
 
 _STOPS = (Stop(StopReason.LIMIT), Stop(StopReason.HALT), Stop(StopReason.EXIT_REQUEST))
 _BREAKPOINT = Stop(StopReason.BREAKPOINT)
 MASK64 = 0xFFFFFFFFFFFFFFFF
 
 
-def _register_class(encoding, kinds):
-    """How the compiled engine addresses the operand that `kinds` of ModRM field names (see slot_offset in cext)."""
-    for operand in encoding.operands:
-        if operand.kind in kinds:
-            if operand.kind in "EGRZ":
-                return 2 if operand.size == 8 else 1
-            return 3 if operand.kind in "VWU" else 4 if operand.kind in "PQN" else 5
-    return 0
-
-
-def _encoding_info(encoding):
-    entry = encoding.instruction
-    keys = []
-    sizes = encoding.opsizes()
-    for opsize in (16, 32, 64):
-        size = opsize if opsize in sizes else (0 if sizes == (0,) else 32 if opsize == 16 else opsize)
-        for memory in (False, True):
-            has = encoding.has_memory_form and encoding.modrm if memory else encoding.has_register_form or not encoding.modrm
-            if any(o.kind == "M" for o in encoding.operands):
-                has = memory
-            keys.append(f"{entry.name}|{encoding.text}|{size}|{'m' if memory else 'r'}" if has else "")
-    kinds = [o.kind for o in encoding.operands]
-    immediates = sum(k in ("I", "S") for k in kinds)
-    special = 2 if "O" in kinds else 1 if immediates == 2 or any(o.size == "p" and o.kind == "I" for o in encoding.operands) else 0
-    rm = _register_class(encoding, "ERWUQNF")
-    if encoding.plus_r:
-        rm = _register_class(encoding, "Z") or rm
-    return keys, _register_class(encoding, "GVPCDT"), rm, special
-
-
 def _install():
+    tables, infos, fields = marshal.loads((Path(generated.__file__).parent / "tables.bin").read_bytes())
+    if fields != [(f.name, f.type, f.count) for f in FIELDS + TRANSIENT]:
+        raise ImportError("it was built from another emu/cpu/state.py; build it again (make build)")
     rows = []
-    for family in sorted({entry.family for entry in INSTRUCTIONS}):
+    for family in FAMILIES:
         rows += importlib.import_module(f"cext.generated.isa_{family}").handlers()
-    core.install(rows, [_encoding_info(e) for e in decoder.ENCODINGS])
+    core.install(rows, infos, tables)
 
 
 _install()
@@ -128,7 +103,6 @@ class CompiledEngine(core.CompiledCpu):
             self.call("flush_tlb")
 
     def _derive_mode(self):
-        from emu.engines.python import derive_mode
         derive_mode(_View(self))
 
     def state(self):

@@ -577,16 +577,6 @@ def make_operands(cpu, encoding, d):
     return tuple(operands)
 
 
-def derive_mode(cpu):
-    """Set cpl, code_size and stack_size from CS, SS, CR0 and EFER, after a loader has set them freely."""
-    long_mode = cpu.efer & 0x400
-    protected = cpu.cr0 & 1
-    attr = cpu.seg_attr[1]
-    cpu.code_size = 64 if long_mode and attr & 0x200 else 32 if protected and attr & ATTR_DB else 16
-    cpu.stack_size = 64 if cpu.code_size == 64 else 32 if protected and cpu.seg_attr[2] & ATTR_DB else 16
-    cpu.cpl = cpu.seg_attr[2] >> 5 & 3 if protected else 0
-
-
 _FIELD_NAMES = {f.name for f in FIELDS}
 
 
