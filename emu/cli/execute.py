@@ -102,24 +102,16 @@ def print_result(result: SnippetResult) -> None:
 
 
 def print_registers(console, registers) -> None:
-    """General registers four a row, then RIP and flags, then the XMM registers that are not zero."""
-    from rich.table import Table
-
+    """General registers three a row, then RIP and flags, then the XMM registers that are not zero."""
     from emu.boot.flat import REGISTERS
 
-    table = Table.grid(padding=(0, 1))
     names = [*REGISTERS, "rip", "rflags"]
-    for start in range(0, len(names), 4):
-        cells = []
-        for name in names[start : start + 4]:
-            value = getattr(registers, name)
-            cells += [f"[cyan]{name}[/]", f"{value:016x}" if value else f"[dim]{value:016x}[/]"]
-        table.add_row(*cells)
-    console.print(table, markup=True)
-    console.print(f"flags: {flag_names(registers.rflags) or 'none'}")
+    for start in range(0, len(names), 3):
+        console.print("  ".join(f"{name:>6} {getattr(registers, name):016x}" for name in names[start : start + 3]))
+    console.print(f" flags {flag_names(registers.rflags) or 'none'}")
     for index, value in enumerate(registers.xmm):
         if value:
-            console.print(f"xmm{index:<2} {value:032x}")
+            console.print(f" {f'xmm{index}':>5} {value:032x}")
 
 
 def flag_names(rflags: int) -> str:

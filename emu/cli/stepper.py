@@ -100,8 +100,10 @@ class Stepper:
         for done in range(number):
             before = self._registers()
             result = self.machine.step()
-            if result.reason is not Reason.LIMIT and result.reason is not Reason.BREAKPOINT:
-                return self._after(result, lines)
+            if result.reason is Reason.BREAKPOINT and done == 0:
+                result = self.machine.step()        # it stood on the breakpoint
+            if result.reason is not Reason.LIMIT:
+                return self._after(RunResult(result.reason, done, result.status, result.detail), lines)
             if number - done <= SHOWN_STEPS:
                 lines += self._console()
                 changes = self._changes(before)
@@ -158,7 +160,7 @@ class Stepper:
         control = {name: get(name) for name in ("rip", "cr0", "cr2", "cr3", "cr4", "efer")}
         selectors = {name: get("seg_sel", index) for index, name in enumerate(("es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"))}
         rows = list(values.items())[:16]
-        lines = [_line("  ".join(f"{name:>3}={value:016x}" for name, value in rows[start : start + 4])) for start in range(0, 16, 4)]
+        lines = [_line("  ".join(f"{name:>3}={value:016x}" for name, value in rows[start : start + 3])) for start in range(0, 16, 3)]
         lines.append(_line(f"rip={control['rip']:016x}  rflags={values['rflags']:08x} ({flag_names(values['rflags'])})"))
         lines.append(_line("  ".join(f"{name}={control[name]:x}" for name in ("cr0", "cr2", "cr3", "cr4", "efer"))))
         lines.append(_line("  ".join(f"{name}={value:04x}" for name, value in selectors.items())))
