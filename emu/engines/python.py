@@ -5,6 +5,7 @@ from __future__ import annotations
 from emu.cpu import decode as decoder
 from emu.cpu import memory as shared_memory
 from emu.cpu.cpu import Cpu, shared_functions
+from emu.cpu.mode import derive_mode
 from emu.cpu.state import FIELDS
 from emu.cpu.vector import V128
 from emu.engines.engine import Stop, StopReason
