@@ -9,12 +9,12 @@ import keystone
 
 from emu.engines.engine import Stop
 from tests.flat import (
-    CODE, CODE_SELECTOR, DATA_SELECTOR, FAULT_STACK, GDT, HANDLERS, IDT, RAM_SIZE, STACK, TABLES, TSS, TSS_SELECTOR,
+    CODE, CODE_SELECTOR, FAULT_STACK, GDT, HANDLERS, IDT, STACK, TABLES, TSS,
     FlatMachine)
 
 BIG_GDT, LDT, TSS2 = 0x1D0000, 0x1D1000, 0x1D2000
-KERNEL_STACK, USER_STACK, IST_STACK = 0x170000, 0x160000, FAULT_STACK + 0x800
-DE, DB, NMI, BP, OF, BR, UD, NM, DF, TS, NP, SS, GP, PF, MF, AC = 0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 16, 17
+KERNEL_STACK, IST_STACK = 0x170000, FAULT_STACK + 0x800
+DE, DB, NMI, BP, UD, NM, DF, TS, NP, SS, GP, PF, AC = 0, 1, 2, 3, 6, 7, 8, 10, 11, 12, 13, 14, 17
 
 # Access bytes: present, code or data, DPL 0.
 CODE_SEGMENT, CONFORMING, READ_ONLY, WRITABLE, EXPAND_DOWN = 0x9A, 0x9E, 0x90, 0x92, 0x96
@@ -58,6 +58,10 @@ class SystemMachine(FlatMachine):
     def __init__(self, engine_class, bits: int = 64, cpl: int = 0, **options):
         super().__init__(engine_class, bits, cpl, **options)
         self.memory.write(BIG_GDT, self.memory.read(GDT, 56))
+        # What no selector should reach would be a good descriptor: that of the null selector, those beyond the limits.
+        good = segment(CONFORMING, PAGES | (LONG if bits == 64 else BIG))
+        for at in (BIG_GDT, BIG_GDT + 0x200, BIG_GDT + 0xFFF8, LDT, LDT + 0x100):
+            self.memory.write(at, struct.pack("<Q", good))
         put = self.engine.set
         put("gdtr_base", BIG_GDT), put("gdtr_limit", 64 * 8 - 1)
         put("seg_sel", 0x1F0, 6), put("seg_base", LDT, 6), put("seg_limit", 0xFF, 6), put("seg_attr", 0x82, 6)

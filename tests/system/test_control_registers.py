@@ -6,7 +6,7 @@ from tests.flat import CODE, CODE_SELECTOR
 from tests.system.machine import DB, GP, NM, UD, SystemMachine, code32
 
 PG, PE, WP, NW, CD = 1 << 31, 1, 1 << 16, 1 << 29, 1 << 30
-PAE, PGE, PCIDE, SMEP, SMAP, OSFXSR = 1 << 5, 1 << 7, 1 << 17, 1 << 20, 1 << 21, 1 << 9
+PAE, PGE, PCIDE, SMEP, SMAP = 1 << 5, 1 << 7, 1 << 17, 1 << 20, 1 << 21
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.flat import CODE_SELECTOR, DATA_SELECTOR, USER_DATA
+from tests.flat import CODE, CODE_SELECTOR, DATA_SELECTOR, USER_DATA
 from tests.system.machine import (
     CONFORMING, GP, LDT, NP, READ_ONLY, SS, UD, WRITABLE, SystemMachine, code64, data, segment)
 
@@ -148,6 +148,11 @@ def test_mov_to_cs_and_beyond_gs_is_ud(m):
         m.reset()
 
 
+def test_mov_from_a_segment_register_there_is_not(m):
+    m.run(bytes((0x8C, 0xF0)))
+    assert m.faulted() == (UD, 0)
+
+
 def test_mov_from_segment_extends_with_zeros(m):
     m.asm("mov eax, ds", rax=2 ** 64 - 1)
     assert m["rax"] == DATA_SELECTOR
@@ -232,9 +237,18 @@ def test_what_lldt_refuses(m, low, high, fault):
     assert m.faulted() == fault
 
 
-def test_lldt_from_the_local_table_is_gp(m):
-    m.asm("lldt ax", rax=0x0C)
+@pytest.mark.parametrize("text, kind", [("lldt ax", 0x82), ("ltr ax", 0x89)])
+def test_lldt_and_ltr_want_the_global_table(m, text, kind):
+    m.descriptor(0x0C, segment(kind, 0, limit=0x67), 0)
+    m.asm(text, rax=0x0C)
     assert m.faulted() == (GP, 0x0C)
+
+
+def test_ltr_of_the_null_selector(engine_class):
+    m = SystemMachine(engine_class, bits=32)
+    m.descriptor(0, segment(0x89, 0, limit=0x67))
+    m.asm("ltr ax", limit=1, rax=3)
+    assert m.fault.vector == GP and m.words(2) == [0, CODE]
 
 
 def test_ltr_marks_the_task_state_busy(m):

@@ -72,6 +72,7 @@ def test_compatibility_mode_target_must_be_within_the_limit(m):
 @pytest.mark.parametrize("low, selector, fault", [
     (None, 0, (GP, 0)), (None, 0x203, (GP, 0x200)), (data(), 0x40, (GP, 0x40)),
     (code64(3), 0x40, (GP, 0x40)),                   # DPL is not CPL
+    (code64(3, CONFORMING), 0x40, (GP, 0x40)),       # conforming code is for less privileged callers
     (code64(), 0x43, (GP, 0x40)),                    # RPL above CPL
     (segment(CODE_SEGMENT, 6), 0x40, (GP, 0x40)),    # L and D
     (segment(0x1A, 2), 0x40, (NP, 0x40)),

@@ -8,7 +8,7 @@ from tests.system.machine import (
     segment)
 
 VECTOR = 0x40
-RIP, CS, FLAGS, RSP, STACK_SEGMENT = range(5)
+FLAGS = 2                # its word of the frame
 
 
 @pytest.fixture

@@ -146,15 +146,19 @@ def test_unknown_leaves_are_zero(m):
 def test_xsave_and_its_register(m):
     features = cpuid(m, 1)[2]
     assert features >> 26 & 3 == 1 and cpuid(m, 0x0D) == (3, 576, 576, 0) and cpuid(m, 0x0D, 1) == (0, 0, 0, 0)
-    m.run("0f 01 d0", rcx=0)
-    assert m.faulted() == (UD, 0)
-    m.reset()
+    for code in ("0f 01 d0", "0f 01 d1"):
+        m.run(code, rcx=0, rax=3, rdx=0)
+        assert m.faulted() == (UD, 0)
+        m.reset()
     m.asm("mov rax, cr4; bts rax, 18; mov cr4, rax")
     assert cpuid(m, 1)[2] >> 26 & 3 == 3
     m.run("0f 01 d0", rcx=0)                                     # xgetbv
     assert (m["rax"], m["rdx"]) == (1, 0)
     m.run("0f 01 d1  0f 01 d0", rcx=0, rax=3, rdx=0)             # xsetbv
     assert m["rax"] == 3
+    m.run("0f 01 d0", rcx=1)
+    assert m.faulted() == (GP, 0)
+    m.reset()
     for rcx, rax, rdx in ((1, 3, 0), (0, 2, 0), (0, 7, 0), (0, 3, 1)):
         m.run("0f 01 d1", rcx=rcx, rax=rax, rdx=rdx)
         assert m.faulted() == (GP, 0)

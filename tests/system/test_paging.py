@@ -235,12 +235,22 @@ def test_canonical_addresses(kernel, text, registers, fault):
     assert kernel.faulted() == fault
 
 
+def test_near_jumps_to_addresses_that_are_not_canonical(kernel):
+    for text in ("jmp rax", "call rax", "push rax; ret"):
+        kernel.asm(text, rax=1 << 47, rsp=0x180000)
+        assert kernel.faulted() == (GP, 0) and kernel.fault.rip < 1 << 47
+        kernel.reset()
+
+
 @pytest.mark.parametrize("cpl, am, ac, fault", [(3, 1, 1, (AC, 0)), (0, 1, 1, None), (3, 0, 1, None), (3, 1, 0, None)])
 def test_alignment_check(engine_class, cpl, am, ac, fault):
     m = SystemMachine(engine_class, cpl=cpl)
     if am:
         enable(m, "cr0", CR0_AM)
     m.asm("mov eax, [rbx]", rbx=PAGE + 2, rflags=2 | ac << 18)
+    assert m.faulted() == fault
+    m.reset()
+    m.asm("mov [rbx], ax", rbx=PAGE + 1, rflags=2 | ac << 18)
     assert m.faulted() == fault
     m.reset()
     m.asm("mov eax, [rbx]", rbx=PAGE + 4, rflags=2 | ac << 18)

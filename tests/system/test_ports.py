@@ -3,8 +3,8 @@
 import pytest
 
 from emu.devices.device import Device
-from tests.flat import CODE, TSS
-from tests.system.machine import GP, PF, SystemMachine
+from tests.flat import CODE, HANDLERS, TSS
+from tests.system.machine import GP, PF, SystemMachine, code64
 
 PORT = 0x3F0
 
@@ -117,6 +117,16 @@ def test_no_map_at_all(user):
     user.engine.set("seg_limit", 0x67, 7)
     user.asm("in al, dx", rdx=PORT)
     assert user.faulted() == (GP, 0)
+
+
+@pytest.mark.parametrize("attributes", [0x83, 0x0B, 0x82])
+def test_only_a_32_bit_task_state_has_a_map(user, attributes):
+    allow(user, PORT)
+    user.engine.set("seg_attr", attributes, 7)
+    user.gate(GP, selector=0x43)                       # a handler at ring 3 needs no stack of the task state
+    user.descriptor(0x40, code64(3))
+    user.asm("in al, dx", limit=1, rdx=PORT)
+    assert user["rip"] == HANDLERS + GP * 16 and user.recorder.log == []
 
 
 def test_rep_insw_fills_memory(m):

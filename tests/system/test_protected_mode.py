@@ -54,6 +54,15 @@ def test_limits_and_rights(kernel, low, offset, text, ok):
     assert kernel.faulted() == (None if ok else (GP, 0))
 
 
+def test_near_jumps_stay_within_the_code_segment(kernel):
+    kernel.descriptor(0x40, segment(CODE_SEGMENT, BIG, limit=TARGET + 0xF))
+    kernel.place("jmp eax", TARGET)
+    kernel.asm(".byte 0xff, 0x2b", limit=2, rbx=kernel.far_pointer(0x40, TARGET), rax=TARGET + 0xF)
+    assert kernel["rip"] == TARGET + 0xF
+    kernel.asm(".byte 0xff, 0x2b", limit=2, rbx=kernel.far_pointer(0x40, TARGET), rax=TARGET + 0x10)
+    assert kernel.faulted() == (GP, 0) and kernel.words(2)[1] == TARGET
+
+
 def test_a_null_segment_loads_but_cannot_be_used(kernel):
     kernel.asm("mov es, ax; mov al, es:[ebx]", rax=0, rbx=0x100000)
     assert kernel.faulted() == (GP, 0)
@@ -166,6 +175,53 @@ def test_no_room_on_the_new_stack_is_ss_of_its_selector(user):
     user.memory.write(TSS + 4, struct.pack("<IH", 0x1010, 0x40))
     user.asm("int 0x40", limit=1)
     assert user["rip"] == HANDLERS + SS * 16 and user.words(1) == [0x40]
+
+
+@pytest.mark.parametrize("change, fault", [
+    (dict(kind=12), (GP, VECTOR * 8 + 2)), (dict(kind=9), (GP, VECTOR * 8 + 2)), (dict(dpl=2), (GP, VECTOR * 8 + 2)),
+    (dict(present=0), (NP, VECTOR * 8 + 2)), (dict(selector=0), (GP, 0)), (dict(selector=0x200), (GP, 0x200)),
+    (dict(selector=DATA_SELECTOR), (GP, DATA_SELECTOR))])
+def test_what_a_gate_must_be(user, change, fault):
+    user.gate(VECTOR, **{"dpl": 3} | change)
+    user.asm("int 0x40", limit=1)
+    assert user.faulted() == fault and user.fault.rip == CODE
+
+
+def test_the_idt_has_a_limit(user):
+    user.engine.set("idtr_limit", VECTOR * 8 + 6)
+    user.asm("int 0x40", limit=1)
+    assert user.faulted() == (GP, VECTOR * 8 + 2)
+
+
+@pytest.mark.parametrize("kind, limit, ok", [(0x8B, 13, True), (0x8B, 12, False), (0x83, 9, True), (0x83, 8, False)])
+def test_the_task_state_must_hold_the_stack(user, kind, limit, ok):
+    # For a stack of ring 1: those of ring 0, for the fault, come before it.
+    user.descriptor(0x40, code32(1))
+    user.gate(VECTOR, selector=0x40, dpl=3)
+    user.engine.set("seg_attr", kind, 7)
+    if kind == 0x83:
+        user.memory.write(TSS, struct.pack("<5H", 0, 0x8000, DATA_SELECTOR, 0x9000, 0x51))
+    user.engine.set("seg_limit", limit + 4 if kind == 0x8B else limit, 7)
+    user.asm("int 0x40", limit=1)
+    if ok:
+        assert user["rip"] == HANDLERS + VECTOR * 16 and user.segment(2) == 0x51
+    else:
+        assert user.faulted() == (TS, 0x28)
+
+
+def test_a_full_stack_cannot_take_its_own_fault(kernel):
+    kernel.descriptor(0x40, segment(WRITABLE, BIG, limit=0xFFF))
+    kernel.asm("mov ss, ax; mov esp, 0x1002; int 0x40", limit=3, rax=0x40)
+    kernel.engine.run(1)
+    assert kernel.engine.get("shutdown") == 1
+
+
+def test_a_null_stack_in_the_task_state(user):
+    user.descriptor(0, data()), user.descriptor(0x70, code32(1))
+    user.gate(TS, selector=0x70)
+    user.memory.write(TSS + 8, struct.pack("<H", 0))
+    user.asm("int 0x40", limit=1)
+    assert user["rip"] == HANDLERS + TS * 16 and user.words(2) == [0, CODE]
 
 
 def test_target_beyond_the_code_limit(kernel):

@@ -104,9 +104,10 @@ def test_the_new_tasks_page_tables(m):
     (segment(AVAILABLE & 0x7F, 0, base=TSS2, limit=0x67), (NP, NEW)),
     (segment(AVAILABLE, 0, base=TSS2, limit=0x66), (TS, NEW)),
     (segment(AVAILABLE, 0, base=0x300000, limit=0x67), (PF, 0))])
-def test_refusals_leave_the_old_task_running(m, low, fault):
+@pytest.mark.parametrize("selector", [NEW, GATE])
+def test_refusals_leave_the_old_task_running(m, low, fault, selector):
     m.descriptor(NEW, low)
-    far(m, JMP, NEW)
+    far(m, JMP, selector)
     assert (m["rip"] - HANDLERS >> 4, m.words(1)[0]) == fault
     assert m.words(2)[1] == CODE and m.segment(7) == OLD
 
@@ -115,9 +116,14 @@ def test_refusals_leave_the_old_task_running(m, low, fault):
     (dict(ldt=0x44), (TS, 0x44)), (dict(ldt=DATA_SELECTOR), (TS, DATA_SELECTOR)),
     (dict(cs=0), (TS, 0)), (dict(cs=DATA_SELECTOR), (TS, DATA_SELECTOR)), (dict(cs=USER_CODE & ~3), (TS, USER_CODE & ~3)),
     (dict(ss=0), (TS, 0)), (dict(ss=USER_DATA), (TS, USER_DATA & ~3)), (dict(ds=0x300), (TS, 0x300)),
-    (dict(es=0x58), (NP, 0x58))])
+    (dict(es=0x58), (NP, 0x58)), (dict(cs=0x60), (NP, 0x60)), (dict(ds=0x68), (TS, 0x68)), (dict(ldt=0x74), (TS, 0x74)),
+    (dict(ds=USER_DATA, cs=USER_CODE, ss=USER_DATA, es=DATA_SELECTOR), (TS, DATA_SELECTOR)), (dict(eip=0x10001), None)])
 def test_bad_segments_are_faults_of_the_new_task(m, change, fault):
-    m.descriptor(0x58, segment(0x12))
+    m.descriptor(0x58, segment(0x12)), m.descriptor(0x60, segment(0x1A)), m.descriptor(0x68, segment(0x98))
+    m.descriptor(0x74, segment(0x82, 0)), m.descriptor(0, segment(0x92))
+    if fault is None:                                   # EIP beyond the limit of a small code segment
+        m.descriptor(0x60, segment(0x9A, 4, limit=0x10000))
+        change, fault = change | dict(cs=0x60), (GP, 0)
     m.gate(TS, selector=CODE_SELECTOR), m.gate(NP)
     # A second task takes these faults: the stack of the new one may be unusable.
     m.descriptor(0x50, segment(AVAILABLE, 0, base=0x1D3000, limit=0x67))
@@ -126,7 +132,15 @@ def test_bad_segments_are_faults_of_the_new_task(m, change, fault):
     m.memory.write(TSS2, task_state(**change))
     far(m, JMP, NEW)
     assert m["rip"] == TARGET + 8 and m.words(1) == [fault[1]]
-    assert word(m, 0x1D3000, 2) == NEW and word(m, TSS2 + 32) == TARGET
+    assert word(m, 0x1D3000, 2) == NEW and word(m, TSS2 + 32) == change.get("eip", TARGET)
+
+
+@pytest.mark.parametrize("selector", [0x44, 0])
+def test_a_task_gate_names_the_global_table(m, selector):
+    m.descriptor(0x44, segment(AVAILABLE, 0, base=TSS2, limit=0x67)), m.descriptor(0, segment(AVAILABLE, 0, base=TSS2, limit=0x67))
+    m.descriptor(GATE, selector << 16 | TASK_GATE << 40)
+    far(m, JMP, GATE)
+    assert m["rip"] == HANDLERS + GP * 16 and m.words(2) == [selector, CODE]
 
 
 def test_iret_to_a_task_that_is_not_busy_is_ts(m):
