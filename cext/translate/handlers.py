@@ -21,7 +21,6 @@ from emu.isa.registry import Encoding, Operand
 C_TYPES = {8: "u8", 16: "u16", 32: "u32", 64: "u64"}
 KINDS = {"flags_sub": 0, "flags_logic": 0, "flags_add": 1, "flags_result": 2, "flags_set": 3}
 STACK = {"push", "pop", "peek", "drop", "check_target"}
-READS_FLAGS = {"condition", "carry", "zero", "sign", "overflow", "status", "read_flags"}
 BLOCKED = {"sse": "cpu.fpu_blocked & 6", "x87": "(cpu.fpu_blocked & 1) | (cpu.fsw & 0x80)", "x87_nowait": "cpu.fpu_blocked & 1"}
 NO_FLAGS = -1
 
@@ -233,6 +232,8 @@ class HandlerTranslator(Translator):
     def store_field(self, node, name, value):
         if name == "rip" and not self.serialize:
             self.fail(node, "only an instruction with serialize=True may set cpu.rip; use cpu.jump()")
+        if name.startswith("cc_"):
+            self.fail(node, "set the flags through cpu.flags_...(), so that the block builder knows")
         super().store_field(node, name, value)
 
     # Calls
@@ -244,11 +245,11 @@ class HandlerTranslator(Translator):
             return self.expression(owner)
         if not (isinstance(owner, ast.Name) and owner.id == "cpu"):
             self.fail(node, f"call of .{name}() is outside the subset")
-        if name in KINDS and name not in ("flags_set",) or name == "flags_set":
+        if name in KINDS:
             return self.flags_call(node, name)
-        if name in READS_FLAGS:
+        if name in self.library.reads_flags:
             self.facts.reads_flags = True
-        if name in ("write_flags",):
+        if name in self.library.writes_flags:
             self.facts.flags_kind = 7
         arguments = [self.expression(a) for a in node.args]
         if name == "vector":

@@ -58,6 +58,8 @@ class Library:
     modules: dict[str, object] = field(default_factory=dict)
     uses_context: set[str] = field(default_factory=set)
     uses_sizes: set[str] = field(default_factory=set)       # read cpu.opsize, addrsize or rep, or call what does
+    writes_flags: set[str] = field(default_factory=set)         # sets cc_*, itself or through another
+    reads_flags: set[str] = field(default_factory=set)
     twin_files: dict[str, str] = field(default_factory=dict)     # which .pxi a primitive's native twin is in
     branches: list = field(default_factory=list)        # encodings of Jcc, for fusing
     branch_module: object = None
@@ -129,6 +131,9 @@ def _follow(library: Library) -> None:
         if any(isinstance(n, ast.Attribute) and n.attr in CONTEXT and isinstance(n.value, ast.Name)
                and n.value.id == "cpu" for n in ast.walk(tree)):
             library.uses_context.add(name)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr.startswith("cc_"):
+                (library.writes_flags if isinstance(node.ctx, ast.Store) else library.reads_flags).add(name)
         if any(isinstance(n, ast.Attribute) and n.attr in SIZES for n in ast.walk(tree)):
             library.uses_sizes.add(name)
     changed = True
@@ -147,9 +152,10 @@ def _follow(library: Library) -> None:
                 if called in library.uses_sizes and name not in library.uses_sizes:
                     library.uses_sizes.add(name)
                     changed = True
-                if called in library.uses_context and name not in library.uses_context:
-                    library.uses_context.add(name)
-                    changed = True
+                for facts in (library.uses_context, library.writes_flags, library.reads_flags):
+                    if called in facts and name not in facts:
+                        facts.add(name)
+                        changed = True
 
 
 def c_name(name: str) -> str:
