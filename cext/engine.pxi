@@ -243,3 +243,24 @@ def fields_offset():
 def sizes():
     """Sizes in bytes of the structures, for tests of their budgets."""
     return {"CPU": sizeof(CPU), "Insn": sizeof(Insn), "Block": sizeof(Block)}
+
+
+def primitive(str name, *arguments):
+    """A primitive's native twin by name, for the tests that hold it against the Python one."""
+    cdef CPU *cpu = NULL
+    values = [value & 0xFFFFFFFFFFFFFFFF for value in arguments]
+    if name == "umul_high":
+        return umul_high(cpu, values[0], values[1])
+    if name == "imul_high":
+        return imul_high(cpu, values[0], values[1])
+    if name == "udiv128":
+        return udiv128(cpu, values[0], values[1], values[2])
+    if name == "urem128":
+        return urem128(cpu, values[0], values[1], values[2])
+    if name == "popcount":
+        return popcount(cpu, values[0])
+    if name == "trailing_zeros":
+        return trailing_zeros(cpu, values[0])
+    if name == "leading_bit":
+        return leading_bit(cpu, values[0])
+    raise KeyError(name)
