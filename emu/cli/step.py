@@ -89,7 +89,8 @@ def commands(stream) -> Iterator[str]:
 
     from emu.cli.stepper import COMMANDS
 
-    session = PromptSession(PROMPT, completer=WordCompleter(sorted(COMMANDS)))
+    session = PromptSession(PROMPT, completer=WordCompleter(sorted(COMMANDS)), complete_while_typing=False,
+                            reserve_space_for_menu=4)
     while True:
         try:
             yield session.prompt()

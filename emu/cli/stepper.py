@@ -99,9 +99,12 @@ class Stepper:
         lines: list = []
         for done in range(number):
             before = self._registers()
+            # A single step passes breakpoints; several stop at one.
+            if done and self.machine.engine.get("rip") in self.breakpoints:
+                return self._after(RunResult(Reason.BREAKPOINT, done), lines)
             result = self.machine.step()
-            if result.reason is Reason.BREAKPOINT and done == 0:
-                result = self.machine.step()        # it stood on the breakpoint
+            if result.reason is Reason.BREAKPOINT:
+                result = self.machine.step()
             if result.reason is not Reason.LIMIT:
                 return self._after(RunResult(result.reason, done, result.status, result.detail), lines)
             if number - done <= SHOWN_STEPS:

@@ -131,15 +131,10 @@ class Symbols:
     def __init__(self, data: bytes = b"") -> None:
         self.by_name: dict[str, int] = {}
         entries = []
-        if data[:4] == b"\x7fELF":
-            from elftools.elf.elffile import ELFFile
-
-            table = ELFFile(BytesIO(data)).get_section_by_name(".symtab")
-            for symbol in table.iter_symbols() if table else ():
-                if symbol.name and symbol["st_info"]["type"] in ("STT_FUNC", "STT_OBJECT", "STT_NOTYPE") and symbol["st_value"]:
-                    self.by_name.setdefault(symbol.name, symbol["st_value"])
-                    if symbol["st_info"]["type"] != "STT_OBJECT":
-                        entries.append((symbol["st_value"], symbol["st_size"], symbol.name))
+        for name, kind, address, size in _symbol_table(data):
+            self.by_name.setdefault(name, address)
+            if kind != "STT_OBJECT":
+                entries.append((address, size, name))
         entries.sort()
         self._starts = [entry[0] for entry in entries]
         self._entries = entries
@@ -154,6 +149,21 @@ class Symbols:
         if offset >= max(size, 1) and not (size == 0 and offset < PAGE):
             return ""
         return f"{name}+{offset:#x}" if offset else name
+
+
+def _symbol_table(data: bytes) -> list[tuple[str, str, int, int]]:
+    """(name, type, address, size) of an ELF file's symbols; nothing if it has none or they can't be read."""
+    if data[:4] != b"\x7fELF":
+        return []
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        table = ELFFile(BytesIO(data)).get_section_by_name(".symtab")
+        symbols = [(symbol.name, symbol["st_info"]["type"], symbol["st_value"], symbol["st_size"])
+                   for symbol in (table.iter_symbols() if table else ())]
+    except Exception:  # a file cut behind its segments still runs, only without names
+        return []
+    return [item for item in symbols if item[0] and item[1] in ("STT_FUNC", "STT_OBJECT", "STT_NOTYPE") and item[2]]
 
 
 def resolve(machine: Machine, symbols: Symbols, text: str) -> int:

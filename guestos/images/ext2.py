@@ -53,7 +53,8 @@ def build_image(
             _Writer(layout, nodes, image).write()
         os.replace(scratch, out)
     except OSError as error:
-        raise DiskError(f"can't write the image {out}: {error.strerror}") from error
+        raise DiskError(f"can't write the image {out}: {(error.strerror or str(error)).lower()}",
+                        "make room there or choose another place") from error
     finally:
         scratch.unlink(missing_ok=True)
     return out
