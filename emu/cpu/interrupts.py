@@ -143,20 +143,29 @@ def open_frame_long(cpu, pointer, size, level, ext):
     """Prepare to push `size` bytes (at most 4096) below `pointer` at privilege `level`; #SS, #PF."""
     if cpu.is_canonical((pointer - size) & MASK64) == 0 or cpu.is_canonical((pointer - 1) & MASK64) == 0:
         raise Fault(SS_VECTOR, ext)
-    cpu.open_frame(0, MASK64, pointer, size, level)
+    cpu.open_frame(0, MASK64, pointer, size, 8, level)
 
 
-def open_frame(cpu, base, offset_mask, pointer, size, level):
-    """Set where frame_push() pushes, and raise the #PF that pushing `size` bytes would raise."""
+def open_frame(cpu, base, offset_mask, pointer, size, word, level):
+    """Set where frame_push() pushes, and raise the #PF that pushing `size` bytes, `word` at a time, would raise.
+
+    CR2 is then the address of the first word that cannot be pushed.
+    """
     cpu.frame_base = base
     cpu.frame_mask = offset_mask
     cpu.frame_pointer = pointer & offset_mask
     cpu.frame_access = ACCESS_WRITE | (ACCESS_USER if level == 3 else 0)
-    first = cpu.wrap_linear(base + ((pointer - size) & offset_mask))
-    last = cpu.wrap_linear(base + ((pointer - 1) & offset_mask))
-    cpu.translate(first, cpu.frame_access)
-    if (first ^ last) >> 12:
-        cpu.translate(last, cpu.frame_access)
+    top = cpu.wrap_linear(base + ((pointer - word) & offset_mask))
+    cpu.translate(top, cpu.frame_access)
+    if (top & 0xFFF) + word > 0x1000:
+        cpu.translate(cpu.wrap_linear((top & 0xFFFFFFFFFFFFF000) + 0x1000), cpu.frame_access)
+    if (top ^ cpu.wrap_linear(base + ((pointer - size) & offset_mask))) >> 12:
+        below = top
+        depth = word
+        while (top ^ below) >> 12 == 0:
+            depth = depth + word
+            below = cpu.wrap_linear(base + ((pointer - depth) & offset_mask))
+        cpu.translate(below, cpu.frame_access)
 
 
 def frame_push(cpu, value, width):
@@ -216,9 +225,9 @@ def deliver_protected(cpu, vector, error, image, ext):
         pointer = pointer & MASK32
         words = words + 2
         stack_raw = cpu.inner_stack(stack_selector, level, ext)
-        cpu.open_frame_protected(stack_selector, stack_raw, pointer, words * (width >> 3), level, ext)
+        cpu.open_frame_protected(stack_selector, stack_raw, pointer, words * (width >> 3), width >> 3, level, ext)
     else:
-        cpu.open_frame_same(words * (width >> 3), ext)
+        cpu.open_frame_same(words * (width >> 3), width >> 3, ext)
     cpu.mark_accessed(selector, raw)
     if level != cpu.cpl:
         cpu.mark_accessed(stack_selector, stack_raw)
@@ -243,19 +252,19 @@ def inner_stack(cpu, selector, level, ext):
     return cpu.stack_descriptor(selector, level, TS, ext)
 
 
-def open_frame_protected(cpu, selector, raw, pointer, size, level, ext):
+def open_frame_protected(cpu, selector, raw, pointer, size, word, level, ext):
     """open_frame() on a stack segment about to be loaded; #SS(selector)."""
     if cpu.stack_has_room(cpu.descriptor_attr(raw), cpu.descriptor_limit(raw), pointer, size) == 0:
         raise Fault(SS_VECTOR, (selector & 0xFFFC) | ext)
-    cpu.open_frame(cpu.descriptor_base(raw), MASK32 if raw & D_DB else 0xFFFF, pointer, size, level)
+    cpu.open_frame(cpu.descriptor_base(raw), MASK32 if raw & D_DB else 0xFFFF, pointer, size, word, level)
 
 
-def open_frame_same(cpu, size, ext):
+def open_frame_same(cpu, size, word, ext):
     """open_frame() on the current stack of protected mode; #SS."""
     pointer = cpu.stack_pointer()
     if cpu.stack_has_room(cpu.seg_attr[SS], cpu.seg_limit[SS], pointer, size) == 0:
         raise Fault(SS_VECTOR, ext)
-    cpu.open_frame(cpu.seg_base[SS], MASK32 if cpu.stack_size == 32 else 0xFFFF, pointer, size, cpu.cpl)
+    cpu.open_frame(cpu.seg_base[SS], MASK32 if cpu.stack_size == 32 else 0xFFFF, pointer, size, word, cpu.cpl)
 
 
 def interrupt_return(cpu, width):

@@ -157,7 +157,7 @@ def call_inner(cpu, selector, raw, target, level, parameters, width):
     stack_selector = pointer >> 32
     pointer = pointer & MASK32
     stack_raw = cpu.inner_stack(stack_selector, level, 0)
-    cpu.open_frame_protected(stack_selector, stack_raw, pointer, (parameters + 4) * size, level, 0)
+    cpu.open_frame_protected(stack_selector, stack_raw, pointer, (parameters + 4) * size, size, level, 0)
     if parameters:
         cpu.probe_memory(SS, cpu.stack_pointer(), parameters * size, 0)
     cpu.mark_accessed(selector, raw)

@@ -45,7 +45,7 @@ def test_page_fault_in_contributory_is_delivered_on_its_own(m):
     m.memory.write(0x1E9000 + 0x2C, (0x151000).to_bytes(8, "little"))       # IST2
     m.gate(GP, ist=2)
     m.asm("mov ds, ax", rax=0x300)
-    assert m.faulted() == (PF, 2) and m.fault.rip == CODE and m.engine.get("cr2") == 0x151000 - 48
+    assert m.faulted() == (PF, 2) and m.fault.rip == CODE and m.engine.get("cr2") == 0x151000 - 8
 
 
 def test_page_fault_in_page_fault(m):
@@ -53,7 +53,7 @@ def test_page_fault_in_page_fault(m):
     m.memory.write(0x1E9000 + 0x2C, (0x151000).to_bytes(8, "little"))
     m.gate(PF, ist=2)
     m.asm("mov eax, [rbx]", rbx=0x300000)
-    assert m.faulted() == (DF, 0) and m.engine.get("cr2") == 0x151000 - 48
+    assert m.faulted() == (DF, 0) and m.engine.get("cr2") == 0x151000 - 8
 
 
 def test_contributory_in_benign_is_delivered_on_its_own(m):

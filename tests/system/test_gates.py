@@ -208,7 +208,7 @@ def test_a_new_stack_that_is_not_mapped_is_a_page_fault_at_the_int(user):
     user.page(KERNEL_STACK - 0x1000, flags=0)
     user.asm("int 0x40")
     assert user.faulted() == (PF, 2) and user.fault.rip == CODE
-    assert user.engine.get("cr2") == KERNEL_STACK - 40
+    assert user.engine.get("cr2") == KERNEL_STACK - 8
 
 
 def test_the_frame_is_written_as_a_supervisor_though_ring_3_runs(user):
