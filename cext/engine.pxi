@@ -65,7 +65,9 @@ cdef class CompiledCpu:
     cdef Breakpoints points
     cdef unsigned char[::1] ram_view
     cdef unsigned char[::1] flags_view
+    cdef public u64 quiet_until         # retired count up to which no device event is due, for step_quietly()
     cdef public object bus
+    cdef public int last_stop           # of step_quietly()
     cdef public object failure
     cdef public object memory
 
@@ -146,6 +148,37 @@ cdef class CompiledCpu:
         """Retire at most `limit` instructions; returns the STOP_* number."""
         self.cpu.exit_requested = 0
         return self.slice(limit)
+
+    def step_quietly(self):
+        """Retire one instruction when no event is due and return True if nothing came of it that anybody must see to.
+
+        False when nothing was run, or when something did: then `run` goes on. The GIL stays held: letting it go and
+        taking it again would cost more than the instruction.
+        """
+        cdef CPU *cpu = self.cpu
+        cdef unsigned int host
+        cdef int reason
+        self.last_stop = -1
+        if cpu.retired >= self.quiet_until:
+            return False
+        cpu.exit_requested = 0
+        cpu.slice_end = cpu.retired + 1
+        cpu.budget = 1
+        host = _mm_getcsr()
+        _mm_setcsr(host_mxcsr(cpu.mxcsr))
+        reason = run_loop(cpu, &self.points)
+        cpu.mxcsr |= _mm_getcsr() & 0x3F
+        _mm_setcsr(host)
+        cpu.current = NULL
+        cpu.retired = cpu.slice_end - cpu.budget
+        cpu.budget = 0
+        cpu.slice_end = cpu.retired
+        if reason == STOP_ERROR:
+            cpu.python_error = 0
+            failure, self.failure = self.failure, None
+            raise failure
+        self.last_stop = reason
+        return reason == STOP_LIMIT and self.quiet_until != 0
 
     @property
     def retired(self):

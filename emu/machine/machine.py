@@ -33,6 +33,7 @@ _RFLAGS_IF = 1 << 9
 
 
 _STEPPED = RunResult(Reason.LIMIT, 1)
+_NATIVE_STOPS = dict(enumerate(StopReason))     # the order in which the compiled engine numbers them; -1: nothing was run
 
 
 class Machine:
@@ -67,6 +68,7 @@ class Machine:
         self.clock = Clock(step=step_ns)
         self.bus = Bus(self.memory)
         self.engine: Engine = self._make_engine(engine, seed)
+        self._step_quietly = getattr(self.engine, "step_quietly", None)
         self.memory.on_code_write = self.engine.invalidate_page
         self.clock.retired = lambda engine=self.engine: engine.retired
         self.clock.on_earlier = self._on_earlier
@@ -180,18 +182,38 @@ class Machine:
             raise ConfigurationError(f"can't run {limit} instructions", "give 0 or more")
         return self._run(self.engine.retired + (_FOREVER if limit is None else limit), 0, idle)
 
+    @property
+    def _quiet_until(self) -> int:
+        """Retired count up to which no device event is due; 0 when the run loop must look."""
+        return self._quiet
+
+    @_quiet_until.setter
+    def _quiet_until(self, value: int) -> None:
+        self._quiet = value
+        if self._step_quietly is not None:
+            self.engine.quiet_until = min(value, _FOREVER)
+
     def step(self) -> RunResult:
         """Retire one instruction; the same as `run(1)`, quicker while no event is due."""
-        if self.engine.retired < self._quiet_until:
-            stop = self.engine.run(1)
-            # `_quiet_until` becomes 0 when the instruction has caused anything the run loop must see to.
-            if stop.reason is StopReason.LIMIT and self._quiet_until:
+        if self._step_quietly is not None:
+            if self._step_quietly():
                 return _STEPPED
-            if stop.reason is not StopReason.EXIT_REQUEST and stop.reason is not StopReason.LIMIT:
-                return self.run(1)
+            reason = _NATIVE_STOPS.get(self.engine.last_stop)
+        elif self.engine.retired < self._quiet_until:
+            reason = self.engine.run(1).reason
+            # `_quiet_until` becomes 0 when the instruction has caused anything the run loop must see to.
+            if reason is StopReason.LIMIT and self._quiet_until:
+                return _STEPPED
+        else:
+            reason = None
+        if reason is StopReason.BREAKPOINT:
+            return RunResult(Reason.BREAKPOINT, 0)
+        if reason is StopReason.LIMIT or reason is StopReason.EXIT_REQUEST:
             self._quiet_until = 0
             self._flush_console()
             return self._run(self.engine.retired, 0, None, started=self.engine.retired - 1)
+        if reason is not None:
+            return self.run(1)
         result = self._run(self.engine.retired + 1, 0, None)
         if result.reason is Reason.LIMIT and self._ended is None:
             deadline = self.clock.next_deadline()
