@@ -22,6 +22,7 @@ from emu.machine.machine import Machine, Reason
 ROOT = Path(__file__).parent.parent
 KERNEL = ROOT / "build" / "guest" / "kernel.elf"
 DISK = ROOT / "build" / "guest" / "disk.img"
+CMDLINE = "console=ttyS0 root=/dev/vda init=/bin/init quiet"
 PROMPT = b"# "
 
 MIB = 1 << 20
@@ -66,7 +67,7 @@ def boot_seconds(engine: str = "compiled") -> float:
 
     Raises RingzeroError when the prompt doesn't come."""
     start = time.perf_counter()
-    with Machine(MEMORY, engine, kernel=KERNEL, disk=DISK) as machine:
+    with Machine(MEMORY, engine, kernel=KERNEL, disk=DISK, cmdline=CMDLINE) as machine:
         result = machine.expect(PROMPT, limit=3_000_000_000)
         seconds = time.perf_counter() - start
         if result.reason is not Reason.FOUND:

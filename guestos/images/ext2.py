@@ -207,7 +207,8 @@ class _Layout:
         if size is not None:
             layout = cls._fit(size // block_size, inodes, block_size)
             if layout is None:
-                raise DiskError(f"a disk of {size} bytes is too small for an ext2 file system with {inodes} files")
+                raise DiskError(f"a disk of {size} bytes is too small for an ext2 file system with {inodes} files",
+                                "give a larger size")
             return layout
         blocks = needed + needed // 4 + MIN_FREE // block_size
         while True:
