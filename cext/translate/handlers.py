@@ -73,7 +73,7 @@ class HandlerTranslator(Translator):
         entry = encoding.instruction
         self.serialize = entry.serialize or bool(entry.rep)
         self.facts.ends_block = self.serialize
-        self.facts.may_leave = self.serialize or memory
+        self.facts.may_leave = self.serialize or memory or any(o.kind == "O" for o in encoding.operands)
         self.operands: dict[str, Bound] = {}
         immediates = 0
         for (name, access), operand in zip(entry.access.items(), encoding.operands):
@@ -587,7 +587,7 @@ def needs_two_versions(encoding: Encoding, memory: bool) -> bool:
     if entry.serialize or entry.rep:
         return False
     names = {n.attr for n in ast.walk(entry.tree) if isinstance(n, ast.Attribute)}
-    return (memory or bool(names & (STACK | {"jump", "fp_begin"})) or any(o.kind == "O" for o in encoding.operands)
+    return (memory or bool(names & (STACK | {"jump", "fp_begin", "addrsize"})) or any(o.kind == "O" for o in encoding.operands)
             or entry.options.get("requires") in BLOCKED)
 
 
