@@ -87,6 +87,7 @@ class FlatMachine:
             self.memory.write(TSS, struct.pack("<IQQQQQ", 0, top, top, top, 0, top))
         else:
             self.memory.write(TSS, struct.pack("<III", 0, top, DATA_SELECTOR))
+        self.memory.write(HANDLERS, b"\xF4" * 0x1000)       # HLT: a fault ends a longer run
         for vector in range(256):
             target = HANDLERS + vector * 16
             low = target & 0xFFFF | CODE_SELECTOR << 16 | 0x8E00 << 32 | target >> 16 << 48
@@ -112,7 +113,7 @@ class FlatMachine:
             selector = (USER_CODE if user else CODE_SELECTOR) if n == 1 else (USER_DATA if user else DATA_SELECTOR)
             put("seg_sel", selector, n), put("seg_base", 0, n), put("seg_limit", 0xFFFFFFFF, n)
             put("seg_attr", (code_attr if n == 1 else 0xC93) | self.cpl << 5, n)
-        put("rflags", 2)
+        put("rflags", 2), put("halted", 0), put("shutdown", 0)
 
     def run(self, code: str | bytes, limit: int | None = None, at: int = CODE, **registers: int) -> Stop:
         """Put `code` at `at` and run `limit` instructions (default: until its end is reached, at most 10000).

@@ -94,7 +94,8 @@ def cmp(cpu, left, right):
              "F7 /0 iz Ev,Iz", "F7 /1 iz Ev,Iz")
 def test(cpu, left, right):
     """Sets the flags of left & right."""
-    cpu.flags_logic(left.read() & right.read(), left.width)
+    result = left.read() & right.read()         # not within the call, which is left out where nobody needs the flags
+    cpu.flags_logic(result, left.width)
 
 
 @instruction("INC", "FE /0 Eb", "FF /0 Ev", "40+r Zv i64", lockable=True)

@@ -106,6 +106,17 @@ class Generator:
         rflags = 2 | rng.getrandbits(22) & WRITABLE_FLAGS
         return make_case(self.bits, code, rflags, memory, **dict(zip(REGISTERS, gpr)))
 
+    def block(self, encodings, length: int) -> Case:
+        """Up to `length` instructions in a row, on registers that mostly point into DATA."""
+        rng, code = self.random, b""
+        for _ in range(length):
+            case = self.case(rng.choice(encodings))
+            outcome, d = decode(case.code, self.bits)
+            if outcome == decoder.DECODED and (not d.lock or d.is_memory):
+                code += case.code[:d.length]
+        gpr = [DATA + 0x400 + rng.randrange(0x3800) if rng.random() < 0.7 else self._value() for _ in case.gpr]
+        return make_case(self.bits, code, case.rflags, case.memory, **dict(zip(REGISTERS, gpr)))
+
     def _value(self):
         rng = self.random
         limit = (1 << self.bits) - 1

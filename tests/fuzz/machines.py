@@ -119,6 +119,26 @@ class EngineMachine:
             self._reset()
         return Outcome(tuple(gpr), rip, rflags, flat.memory.read(DATA, DATA_SIZE), fault, engine.retired - before)
 
+    def run_block(self, case: Case, limit: int) -> dict:
+        """Run the case's bytes, several instructions, to `limit`; the engine's whole state afterwards, and memory."""
+        flat, engine = self.flat, self.flat.engine
+        self._reset()
+        flat.memory.write(CODE, case.code.ljust(0x800, b"\x90"))
+        flat.memory.write(DATA, case.memory)
+        flat.memory.write(FAULT_STACK, bytes(0x1000))
+        for number, value in enumerate(case.gpr):
+            engine.set("gpr", value, number)
+        engine.set("rflags", case.rflags)
+        engine.set("rip", CODE)
+        for name in ("cr2", "halted", "shutdown"):
+            engine.set(name, 0)
+        before = engine.retired
+        engine.run(limit)
+        gpr = [engine.get("gpr", n) for n in range(16)]
+        return {"gpr": gpr, "rip": engine.get("rip"), "rflags": engine.get("rflags"), "cr2": engine.get("cr2"),
+                "cpl": engine.get("cpl"), "retired": engine.retired - before,
+                "memory": flat.memory.read(DATA, DATA_SIZE), "faults": flat.memory.read(FAULT_STACK, 0x1000)}
+
     def _saved(self, vector, frame):
         """RSP and RFLAGS as the fault's frame has them."""
         width = self.bits // 8

@@ -43,6 +43,22 @@ def test_engines_agree(bits):
                 assert first == second, case
 
 
+@pytest.mark.skipif("compiled" not in ENGINES, reason="the compiled engine isn't built: run `make build`")
+@pytest.mark.parametrize("bits", (64, 32))
+def test_engines_agree_on_blocks(bits):
+    """Runs of instructions, at every length: flags that a block leaves out, fused pairs and exact limits don't show."""
+    machines = [EngineMachine(engine, bits) for engine in ENGINES.values()]
+    generator, encodings = Generator(SEED + 2, bits), encodings_for(bits)
+    plain = [e for e in encodings if e.instruction.family not in ("control", "stack", "strings")]
+    branches = [e for e in encodings if e.instruction.mnemonic == "Jcc"]
+    for round_ in range(150):
+        case = generator.block(plain + branches if round_ % 3 else encodings, 12)
+        for limit in (1, 2, 3, 5, 8, 13, 40):
+            first, second = (machine.run_block(case, limit) for machine in machines)
+            different = [name for name in first if first[name] != second[name]]
+            assert not different, f"{different} after {limit} instructions of {case.code.hex()} from {case}"
+
+
 def test_the_comparison_notices(monkeypatch):
     """A wrong flag, register, memory byte, fault or count is reported: the comparison itself can fail."""
     oracle = Oracle(PythonEngine, 64)
