@@ -35,8 +35,11 @@ def extensions():
 def cythonized():
     from Cython.Build import cythonize
 
-    return cythonize(extensions(), nthreads=2, quiet=True, build_dir="build/cython",
-                     compiler_directives={"language_level": 3, "embedsignature": False})
+    modules = cythonize(extensions(), nthreads=2, quiet=True, build_dir="build/cython",
+                        compiler_directives={"language_level": 3, "embedsignature": False})
+    for module in modules:
+        module.optional = True          # cythonize doesn't keep it
+    return modules
 
 
 class BuildExtensions(build_ext):
