@@ -48,6 +48,7 @@ def main(arguments: argparse.Namespace) -> int:
     begun = time.perf_counter()
     with Machine(arguments.memory, arguments.engine, disk=guest.disk, kernel=guest.kernel, cmdline=images.INIT,
                  on_console=lines) as machine:
+        output.note_engine(arguments.engine, machine.engine.name)
         _await_prompt(machine)
         seconds = time.perf_counter() - begun
         print()

@@ -45,6 +45,7 @@ def main(arguments: argparse.Namespace) -> int:
 
     result = run_flat(code, arguments.at, arguments.entry, set=dict(arguments.set), until=arguments.until,
                       ring=arguments.ring, memory=arguments.memory, engine=arguments.engine, limit=arguments.instructions)
+    output.note_engine(arguments.engine, result.engine)
     if arguments.json:
         output.print_json(as_json(result))
     else:

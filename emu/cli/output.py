@@ -28,9 +28,7 @@ def say(text: str) -> None:
     print(f"ringzero: {text}", file=sys.stderr)
 
 
-def count(value: float) -> str:
-    """A number with its scale: 950, 12.3 k, 4.56 M."""
-    for scale, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= scale:
-            return f"{value / scale:.3g} {unit}" if value < 100 * scale else f"{value / scale:.0f} {unit}"
-    return f"{value:.0f}"
+def note_engine(asked: str | None, used: str) -> None:
+    """Tell somebody who watches that the faster engine isn't there, if they have not chosen."""
+    if asked is None and used == "python" and sys.stderr.isatty():
+        say("running on the Python engine, some hundred times slower than the compiled one; ringzero info says why")

@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", dest="command", metavar="CMD", help="run CMD in the guest's shell, then stop")
     parser.add_argument("-i", "--stdin", action="store_true",
                         help="with -c: type standard input into the guest though it is no terminal")
-    parser.add_argument("--instructions", type=options.count, metavar="N", help="stop after exactly N instructions (20M: 20 million)")
+    parser.add_argument("--instructions", type=options.count, metavar="N",
+                        help="stop after exactly N instructions (20M: 20 million)")
     parser.add_argument("--kernel", metavar="FILE", help="another kernel: ELF with a PVH note, multiboot, or plain ELF")
     parser.add_argument("--append", default="", metavar="WORDS", help="words for the kernel's command line")
     parser.add_argument("--seed", type=options.number, default=0, help="start of the CPU's random numbers (default 0)")
@@ -95,8 +96,10 @@ def machine_for(arguments: argparse.Namespace, on_console) -> Machine:
     # Of several init=, the kernel takes the first.
     words = arguments.append if own_kernel else f"{arguments.append} {images.INIT}"
     line = command_line(words, arguments.command)
-    return Machine(arguments.memory, arguments.engine, disk=disk, writable=arguments.writable, kernel=kernel, cmdline=line,
-                   seed=arguments.seed, on_console=on_console)
+    machine = Machine(arguments.memory, arguments.engine, disk=disk, writable=arguments.writable, kernel=kernel, cmdline=line,
+                      seed=arguments.seed, on_console=on_console)
+    output.note_engine(arguments.engine, machine.engine.name)
+    return machine
 
 
 def command_line(words: str, command: str | None) -> str:
@@ -108,8 +111,9 @@ def command_line(words: str, command: str | None) -> str:
         line = f'{line} quiet -- -c "{quoted}"'.lstrip()
     # The places of the virtio devices follow; they take some forty bytes each.
     room = COMMAND_LINE - 100
-    if len(line.encode("utf-8", "surrogateescape")) > room:
-        raise ConfigurationError(f"the kernel's command line would have {len(line.encode('utf-8', 'surrogateescape'))} bytes, more than {room}",
+    size = len(line.encode("utf-8", "surrogateescape"))
+    if size > room:
+        raise ConfigurationError(f"the kernel's command line would have {size} bytes, more than {room}",
                                  "put the command into a file on the disk")
     return line
 

@@ -40,6 +40,7 @@ def main(arguments: argparse.Namespace) -> int:
     machine, symbols = _load(arguments)
     from emu.cli.stepper import Stepper
 
+    output.note_engine(arguments.engine, machine.engine.name)
     with machine:
         stepper = Stepper(machine, symbols)
         machine.on_console = stepper.console_output

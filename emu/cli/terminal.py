@@ -67,8 +67,8 @@ class Writer:
 class Keyboard:
     """Input for the guest from a file descriptor (None: there is none). `waited` is the time spent in `read`, seconds.
 
-    On a terminal Ctrl-] leaves. While `held` nothing is read. The end of a pipe or file reaches the guest as Ctrl-D, the end of input
-    to its terminal.
+    On a terminal Ctrl-] leaves. While `held` nothing is read. The end of a pipe or file reaches the
+    guest as Ctrl-D, the end of input to its terminal.
     """
 
     def __init__(self, descriptor: int | None) -> None:

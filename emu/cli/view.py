@@ -45,7 +45,8 @@ def translate(machine: Machine, address: int) -> int:
         entry = machine.memory.read_int(at, entry_size)
         if not entry & _PRESENT:
             break
-        large = shift == 22 and entry & _LARGE and cr4 & _PSE or shift in (21, 30) and entry & _LARGE and len(levels) + (shift == 21) > 3
+        # 4 MiB pages need CR4.PSE; with three levels the top one has no large pages.
+        large = entry & _LARGE and (shift == 21 or shift == 30 and len(levels) == 4 or shift == 22 and cr4 & _PSE)
         if shift == 12 or large:
             return entry & _FRAME & ~((1 << shift) - 1) | address & (1 << shift) - 1
         table = entry & _FRAME
@@ -112,7 +113,8 @@ class Disassembler:
                 found.append(Line(address + position, data[position : position + 1], "(bad)"))
                 position += 1
             else:
-                found.append(Line(address + position, bytes(instruction.bytes), f"{instruction.mnemonic} {instruction.op_str}".strip()))
+                text = f"{instruction.mnemonic} {instruction.op_str}".strip()
+                found.append(Line(address + position, bytes(instruction.bytes), text))
                 position += instruction.size
         return found
 
