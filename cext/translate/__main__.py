@@ -110,7 +110,7 @@ def generate() -> list[str]:
         prototype(library.signatures[n], [a.arg for a in library.trees[n].args.args[1:]]) for n in outside)
     write(OUT.parent / "core.pxd", HEAD + core_pxd.replace("@DECODED@", decoded).replace("@SHARED@", prototypes))
     inline, packed, shared = [HEAD], [HEAD], [HEAD]
-    for name, table in tables_used(library).items():
+    for name in tables_used(library):
         shared.append(f"cdef u64 *TABLE_{name}")
     ordered = [n for n in library.trees if n not in outside]
     vectors = [n for n in ordered if library.modules[n].__name__ == "emu.cpu.packed"]

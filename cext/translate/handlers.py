@@ -14,7 +14,7 @@ import ast
 from dataclasses import dataclass
 
 from cext.translate.shared import CONTEXT, Library
-from cext.translate.subset import BOOL, I64, U64, V128, VOID, SubsetError, Translator, Value, as_type, constant
+from cext.translate.subset import I64, U64, V128, VOID, SubsetError, Translator, Value, as_type, constant
 from emu.cpu.state import BY_NAME
 from emu.isa.registry import Encoding, Operand
 

@@ -1,9 +1,45 @@
 """Control registers, debug registers, EFER, and who may use I/O ports (APM vol. 2, chapter 3, 12.2.4, 13.1)."""
 
 from emu.isa.language import (
-    CR0_CD, CR0_EM, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR4_DE, CR4_FSGSBASE, CR4_MCE, CR4_OSFXSR,
-    CR4_OSXMMEXCPT, CR4_OSXSAVE, CR4_PAE, CR4_PCE, CR4_PCIDE, CR4_PGE, CR4_PSE, CR4_SMAP, CR4_SMEP, CR4_TSD, CR4_UMIP, CS, DB,
-    EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, GP, IF, IOPL, MASK32, MASK64, TR, UD, VM, ATTR_L, Fault)
+    ATTR_L,
+    CR0_CD,
+    CR0_EM,
+    CR0_NW,
+    CR0_PE,
+    CR0_PG,
+    CR0_TS,
+    CR0_WP,
+    CR4_DE,
+    CR4_FSGSBASE,
+    CR4_MCE,
+    CR4_OSFXSR,
+    CR4_OSXMMEXCPT,
+    CR4_OSXSAVE,
+    CR4_PAE,
+    CR4_PCE,
+    CR4_PCIDE,
+    CR4_PGE,
+    CR4_PSE,
+    CR4_SMAP,
+    CR4_SMEP,
+    CR4_TSD,
+    CR4_UMIP,
+    CS,
+    DB,
+    EFER_LMA,
+    EFER_LME,
+    EFER_NXE,
+    EFER_SCE,
+    GP,
+    IF,
+    IOPL,
+    MASK32,
+    MASK64,
+    TR,
+    UD,
+    VM,
+    Fault,
+)
 
 CR0_BITS = 0xE005003F
 CR0_ALWAYS = 0x10               # ET

@@ -5,8 +5,27 @@ As in `float80.py`: results in `fr_mantissa`, `fr_exponent` (a second one in `fr
 """
 
 from emu.cpu.float80 import (
-    DENORMAL, DOWN, INFINITY, INTEGER_BIT, NEAREST, QNAN, SNAN, UNSUPPORTED, UP, X_C0, X_C1, X_C2, X_C3,
-    X_DE, X_IE, X_OE, X_PE, X_UE, X_ZE, ZERO)
+    DENORMAL,
+    DOWN,
+    INFINITY,
+    INTEGER_BIT,
+    NEAREST,
+    QNAN,
+    SNAN,
+    UNSUPPORTED,
+    UP,
+    X_C0,
+    X_C1,
+    X_C2,
+    X_C3,
+    X_DE,
+    X_IE,
+    X_OE,
+    X_PE,
+    X_UE,
+    X_ZE,
+    ZERO,
+)
 from emu.isa.language import MASK64, i64, signed, wrap64
 
 

@@ -4,10 +4,8 @@ As in `float80.py`: results in `fr_*` and `fr2_*`, exceptions and C1 in `fp_rais
 instruction's range give what AMD's processors give.
 """
 
-from emu.cpu.float80 import (
-    DENORMAL, INFINITY, INTEGER_BIT, QNAN, X_C1, X_DE, X_PE, X_ZE, ZERO)
-from emu.cpu.transcendental import (
-    ATAN2, COSINE, EXP2_MINUS_1, SINE, TANGENT, Y_LOG2_X, Y_LOG2_X_PLUS_1)
+from emu.cpu.float80 import DENORMAL, INFINITY, INTEGER_BIT, QNAN, X_C1, X_DE, X_PE, X_ZE, ZERO
+from emu.cpu.transcendental import ATAN2, COSINE, EXP2_MINUS_1, SINE, TANGENT, Y_LOG2_X, Y_LOG2_X_PLUS_1
 from emu.isa.language import i64, signed
 
 PI_HIGH, PI_LOW = 0xC90FDAA22168C234, 0xC4C6628B80DC1CD1                # times 2**-126 of 128 bits

@@ -6,8 +6,25 @@ and the next waiting instruction raises #MF. FOP changes only when loaded, as in
 """
 
 from emu.cpu.float80 import (
-    INDEFINITE_EXPONENT, INDEFINITE_MANTISSA, QUIET_BIT, SNAN, X_BUSY, X_C0, X_C1, X_C2, X_C3, X_CODES, X_DE, X_ES,
-    X_IE, X_OE, X_PE, X_SF, X_UE, X_ZE)
+    INDEFINITE_EXPONENT,
+    INDEFINITE_MANTISSA,
+    QUIET_BIT,
+    SNAN,
+    X_BUSY,
+    X_C0,
+    X_C1,
+    X_C2,
+    X_C3,
+    X_CODES,
+    X_DE,
+    X_ES,
+    X_IE,
+    X_OE,
+    X_PE,
+    X_SF,
+    X_UE,
+    X_ZE,
+)
 from emu.isa.language import CF, CR0_MP, CR0_PE, CR0_TS, CS, MASK32, MF, NM, PF, VM, ZF, Fault
 
 BEFORE = X_IE | X_DE | X_ZE                     # exceptions found before an operation: unmasked, it does not happen

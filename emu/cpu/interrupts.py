@@ -6,8 +6,32 @@ nothing happened but a CR2. Bit 0 of error codes (EXT, `ext` below) is 1 unless 
 
 from emu.cpu.segments import D_CODE, D_CONFORMING, D_DB, D_L, D_P, D_S, INTERRUPT_GATE
 from emu.isa.language import (
-    AC, ACCESS_USER, ACCESS_WRITE, CS, DB, DF, EFER_LMA, GP, ID, IF, IOPL, MASK32, MASK64, NP, NT, RF, SS, SS_VECTOR,
-    STATUS_FLAGS, TF, TS, VIF, VIP, VM, Fault)
+    AC,
+    ACCESS_USER,
+    ACCESS_WRITE,
+    CS,
+    DB,
+    DF,
+    EFER_LMA,
+    GP,
+    ID,
+    IF,
+    IOPL,
+    MASK32,
+    MASK64,
+    NP,
+    NT,
+    RF,
+    SS,
+    SS_VECTOR,
+    STATUS_FLAGS,
+    TF,
+    TS,
+    VIF,
+    VIP,
+    VM,
+    Fault,
+)
 
 # Vectors that push an error code: 8, 10 to 14, 17; and what makes a double fault (APM vol. 2, 8.2.9).
 WITH_ERROR_CODE = 0x27D00

@@ -6,7 +6,20 @@ nothing done.
 
 from emu.cpu.paging import ACCESS_SYSTEM
 from emu.isa.language import (
-    AC_VECTOR, ACCESS_READ, ACCESS_WRITE, ATTR_DB, ATTR_P, CS, FS, GP, MASK32, MASK64, SS, SS_VECTOR, Fault)
+    AC_VECTOR,
+    ACCESS_READ,
+    ACCESS_WRITE,
+    ATTR_DB,
+    ATTR_P,
+    CS,
+    FS,
+    GP,
+    MASK32,
+    MASK64,
+    SS,
+    SS_VECTOR,
+    Fault,
+)
 
 
 def read_linear(cpu, la, width):

@@ -9,7 +9,25 @@ alignment checks.
 """
 
 from emu.isa.language import (
-    AC, ACCESS_FETCH, ACCESS_USER, ACCESS_WRITE, CR0_AM, CR0_PG, CR0_WP, CR4_PAE, CR4_PCIDE, CR4_PGE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER_LMA, EFER_NXE, MASK32, PF_VECTOR, Fault)
+    AC,
+    ACCESS_FETCH,
+    ACCESS_USER,
+    ACCESS_WRITE,
+    CR0_AM,
+    CR0_PG,
+    CR0_WP,
+    CR4_PAE,
+    CR4_PCIDE,
+    CR4_PGE,
+    CR4_PSE,
+    CR4_SMAP,
+    CR4_SMEP,
+    EFER_LMA,
+    EFER_NXE,
+    MASK32,
+    PF_VECTOR,
+    Fault,
+)
 
 ACCESS_SYSTEM = 32       # an implicit supervisor access (descriptor tables, task state), whatever the CPL
 

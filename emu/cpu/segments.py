@@ -8,8 +8,7 @@ A descriptor travels as its eight bytes in one u64:
 System descriptors of long mode have eight more bytes: base 63..32, and zeros where the type would be.
 """
 
-from emu.isa.language import (
-    ATTR_DB, ATTR_L, CS, EFER_LMA, FS, GP, GS, LDTR, MASK32, MASK64, NP, SS, SS_VECTOR, TR, TS, Fault)
+from emu.isa.language import ATTR_DB, ATTR_L, CS, EFER_LMA, FS, GP, GS, LDTR, MASK32, MASK64, NP, SS, SS_VECTOR, TR, TS, Fault
 
 D_ACCESSED, D_WRITABLE, D_CONFORMING, D_CODE = 1 << 40, 1 << 41, 1 << 42, 1 << 43
 D_S, D_P, D_L, D_DB, D_G = 1 << 44, 1 << 47, 1 << 53, 1 << 54, 1 << 55

@@ -4,8 +4,7 @@ APM vol. 1, chapters 4 and 5.
 """
 
 from emu.cpu.vector import V128
-from emu.isa.language import (
-    ACCESS_WRITE, CR0_EM, CR0_TS, CR4_OSXMMEXCPT, GP, MASK32, MF, NM, RDI, UD, XM, Fault, mask)
+from emu.isa.language import ACCESS_WRITE, CR0_EM, CR0_TS, CR4_OSXMMEXCPT, GP, MASK32, MF, NM, RDI, UD, XM, Fault, mask
 
 MXCSR_WRITABLE = 0xFFFF         # what FXSAVE reports as MXCSR_MASK: DAZ is there, misaligned mode is not
 

@@ -55,7 +55,7 @@ FIELDS: tuple[Field, ...] = (
     Field("fop"), Field("fip"), Field("fdp"), Field("fcs"), Field("fds"),
     Field("tlb_tag", count=TLB_ENTRIES, why="virtual page | permissions; see emu/cpu/paging.py"),
     Field("tlb_page", count=TLB_ENTRIES), Field("tlb_asid", count=TLB_ENTRIES),
-    Field("asid"), Field("asid_next", reset=1), 
+    Field("asid"), Field("asid_next", reset=1),
     Field("tlb_large", why="2 MiB regions that parts of a 2 MiB page may be in the TLB for; see emu/cpu/paging.py"),
     Field("tlb_huge", why="1 GiB regions of larger pages, likewise"),
     Field("pcid_asid", count=PCIDS),

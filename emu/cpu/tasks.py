@@ -5,10 +5,8 @@ its segments belong to the new one, and save its RIP.
 """
 
 from emu.cpu.paging import ACCESS_SYSTEM
-from emu.cpu.segments import (
-    D_CODE, D_CONFORMING, D_P, D_S, D_WRITABLE, LDT, TSS16, TSS16_BUSY, TSS_AVAILABLE, TSS_BUSY)
-from emu.isa.language import (
-    ACCESS_WRITE, CR0_PG, CR0_TS, CS, DS, ES, FS, GP, GS, LDTR, MASK32, NP, NT, RF, SS, TR, TS, VM, Fault)
+from emu.cpu.segments import D_CODE, D_CONFORMING, D_P, D_S, D_WRITABLE, LDT, TSS16, TSS16_BUSY, TSS_AVAILABLE, TSS_BUSY
+from emu.isa.language import ACCESS_WRITE, CR0_PG, CR0_TS, CS, DS, ES, FS, GP, GS, LDTR, MASK32, NP, NT, RF, SS, TR, TS, VM, Fault
 
 NO_TASK_ERROR = 1 << 32
 TASK_JUMP, TASK_CALL, TASK_RETURN = 0, 1, 2

@@ -3,11 +3,28 @@
 As everywhere, every check and every access that may fault comes before the first change.
 """
 
-from emu.cpu.segments import (
-    CALL_GATE, CALL_GATE16, D_CODE, D_CONFORMING, D_DB, D_L, D_P, D_S, TASK_GATE, TSS16, TSS_AVAILABLE)
+from emu.cpu.segments import CALL_GATE, CALL_GATE16, D_CODE, D_CONFORMING, D_DB, D_L, D_P, D_S, TASK_GATE, TSS16, TSS_AVAILABLE
 from emu.cpu.tasks import NO_TASK_ERROR, TASK_CALL, TASK_JUMP
 from emu.isa.language import (
-    ACCESS_WRITE, CR0_PE, CS, EFER_LMA, EFER_SCE, GP, IF, MASK32, NP, R11, RCX, RDX, RF, SS, TF, UD, VM, Fault)
+    ACCESS_WRITE,
+    CR0_PE,
+    CS,
+    EFER_LMA,
+    EFER_SCE,
+    GP,
+    IF,
+    MASK32,
+    NP,
+    R11,
+    RCX,
+    RDX,
+    RF,
+    SS,
+    TF,
+    UD,
+    VM,
+    Fault,
+)
 
 FLAT_CODE64, FLAT_CODE32, FLAT_DATA = 0xA9B, 0xC9B, 0xC93      # attributes with DPL 0
 JUMP, CALL = 0, 1

@@ -10,9 +10,16 @@ from emu.cpu.state import FIELDS
 from emu.cpu.vector import V128
 from emu.engines.engine import Stop, StopReason
 from emu.engines.operands import (
-    Immediate, Memory, MemoryToChange, MmxRegister, Numbered, StringOperand, VectorRegister, general_register)
-from emu.isa.language import (
-    ACCESS_FETCH, ATTR_DB, CS, DB, ES, GP, IF, MASK32, MASK64, NMI, TF, UD, Fault)
+    Immediate,
+    Memory,
+    MemoryToChange,
+    MmxRegister,
+    Numbered,
+    StringOperand,
+    VectorRegister,
+    general_register,
+)
+from emu.isa.language import ACCESS_FETCH, ATTR_DB, CS, DB, ES, GP, IF, MASK32, MASK64, NMI, TF, UD, Fault
 
 CODE_PAGE = 1
 
