@@ -21,7 +21,11 @@ int main(int argc, char **argv) {
     int first = 1, number = SIGTERM, result = 0;
     if (argc > 2 && argv[1][0] == '-') number = signal_number(argv[first++] + 1);
     if (first >= argc || number < 0) return usage("kill [-SIGNAL] PID...");
-    for (int i = first; i < argc; i++)
-        if (kill(atoi(argv[i]), number)) result = fail("kill", argv[i]);
+    for (int i = first; i < argc; i++) {
+        char *end;
+        long pid = strtol(argv[i], &end, 10);
+        if (end == argv[i] || *end) return usage("kill [-SIGNAL] PID...");      /* 0 would be our own group */
+        if (kill(pid, number)) result = fail("kill", argv[i]);
+    }
     return result;
 }

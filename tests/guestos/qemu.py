@@ -6,6 +6,7 @@ import select
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def require_tools() -> None:
     pytest.importorskip("ziglang", reason="ziglang is not installed: pip install ziglang")
 
 
-def command(kernel: Path, append: str, disk: Path | None = None, cpu: str = "max", memory: str = "128M", *more: str) -> list[str]:
+def command(kernel: Path, append: str, disk: Path | None = None, cpu: str = "max", memory: str = "128M",
+            more: Sequence[str] = ()) -> list[str]:
     """QEMU's command line; console on standard output, exit status (value << 1) | 1 of port 0xf4."""
     drive = ["-drive", f"if=none,id=d,file={disk},format=raw", "-device", "virtio-blk-device,drive=d"] if disk else []
     return [QEMU, "-M", "microvm,acpi=off", "-accel", "tcg", "-cpu", cpu, "-m", memory, "-nodefaults", "-no-user-config",
@@ -37,7 +39,7 @@ class Result:
     status: int
 
 
-def run(kernel: Path, append: str, disk: Path | None = None, timeout: float = 60, **options: str) -> Result:
+def run(kernel: Path, append: str, disk: Path | None = None, timeout: float = 60, **options: str | Sequence[str]) -> Result:
     """Boots and waits for the guest to power off. Fails the test if it doesn't within `timeout` seconds."""
     try:
         done = subprocess.run(command(kernel, append, disk, **options), stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout)

@@ -70,6 +70,9 @@ int main(int argc, char **argv) {
             for (ssize_t i = 0; i < n; i++) add(&text, piece[i]);
         close(script);
         run_text(text.text);
+    } else if (argc > 1) {
+        complain(argv[1], "unknown option; use -c TEXT, or a file");
+        return 2;
     } else {
         interactive = isatty(0) && isatty(2);
         if (interactive) {

@@ -340,7 +340,8 @@ int main(int argc, char **argv) {
     setvbuf(stdout, 0, _IOLBF, 0);
     int failed = 0;
     for (unsigned i = 0; i < sizeof tests / sizeof *tests; i++) {
-        if (argc > 1 && strcmp(argv[1], tests[i].name)) continue;
+        int wanted = argc == 1; for (int j = 1; j < argc; j++) wanted |= !strcmp(argv[j], tests[i].name);
+        if (!wanted) continue;
         int pid = fork();
         if (!pid) { tests[i].run(); _exit(0); }
         int s; while (waitpid(-1, &s, 0) != pid);
