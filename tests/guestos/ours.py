@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from emu.cli import images as default
 from emu.engines import available
 from emu.machine.machine import Machine
 from emu.machine.result import Reason, RunResult
@@ -54,7 +55,7 @@ def guest() -> Guest:
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / ".lock", "w") as lock:        # several test processes: one builds, the others wait
         fcntl.flock(lock, fcntl.LOCK_EX)
-        kernel = build.build_kernel()
+        kernel = default.ensure().kernel
         programs = {name: build.build_program([PROGRAMS / f"{name}.c"], CACHE / name, [*build.USER_FLAGS, "-O1", "-w"])
                     for name in ("costs", "filetests", "usertests")}
         tests = {name: images.file(f"/bin/{name}", path, 0o755) for name, path in programs.items()}
