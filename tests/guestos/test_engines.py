@@ -270,7 +270,7 @@ def test_seconds_to_the_prompt(compiled):
     assert min(boot() for _ in range(5)) < 0.5
 
 
-#: Instructions measured with clang 20 (ziglang 0.17).
+#: Instructions measured with clang 22 (ziglang 0.17).
 COSTS = {"system-call": 185, "page-fault": 878, "fork-exit": 32_231, "fork-exec-exit": 68_598, "pipe-there-and-back": 2_529}
 
 
