@@ -1,7 +1,6 @@
 """The stack: PUSH and POP in all forms, flags on the stack, and procedure frames (APM vol. 3, chapter 3)."""
 
-from emu.isa.language import (
-    AC, ACCESS_WRITE, DF, GP, ID, IF, IOPL, MASK64, NT, RBP, RF, RSP, SS, STATUS_FLAGS, TF, VM, Fault)
+from emu.isa.language import AC, ACCESS_WRITE, DF, GP, ID, IF, IOPL, MASK64, NT, RBP, RF, RSP, SS, STATUS_FLAGS, TF, VM, Fault
 from emu.isa.registry import instruction
 
 

@@ -4,8 +4,33 @@ APM vol. 3, chapter 4. What they share is in `emu/cpu`: control, interrupts, tra
 """
 
 from emu.isa.language import (
-    AC, ACCESS_WRITE, CF, CR0_EM, CR0_MP, CR0_PE, CR0_TS, CR4_FSGSBASE, CR4_OSXSAVE, CR4_PCIDE, CR4_TSD, FS, GP,
-    GS, IF, MASK32, MASK64, OF, RAX, RBX, RCX, RDI, RDX, RSI, UD, Fault)
+    AC,
+    ACCESS_WRITE,
+    CF,
+    CR0_EM,
+    CR0_MP,
+    CR0_PE,
+    CR0_TS,
+    CR4_FSGSBASE,
+    CR4_OSXSAVE,
+    CR4_PCIDE,
+    CR4_TSD,
+    FS,
+    GP,
+    GS,
+    IF,
+    MASK32,
+    MASK64,
+    OF,
+    RAX,
+    RBX,
+    RCX,
+    RDI,
+    RDX,
+    RSI,
+    UD,
+    Fault,
+)
 from emu.isa.registry import instruction
 
 MSR_APIC_BASE = 0x1B

@@ -4,8 +4,16 @@ Raises the floating-point exceptions of APM vol. 1, 6.8; C1 says whether the res
 """
 
 from emu.cpu.float80 import (
-    ADD, DIVIDE, DIVIDE_REVERSED, INDEFINITE_EXPONENT, INDEFINITE_MANTISSA, MULTIPLY, SUBTRACT, SUBTRACT_REVERSED,
-    X_C1)
+    ADD,
+    DIVIDE,
+    DIVIDE_REVERSED,
+    INDEFINITE_EXPONENT,
+    INDEFINITE_MANTISSA,
+    MULTIPLY,
+    SUBTRACT,
+    SUBTRACT_REVERSED,
+    X_C1,
+)
 from emu.isa.language import sign_extend
 from emu.isa.registry import instruction
 

@@ -1,7 +1,6 @@
 """x87 comparisons and classification, into the condition codes or RFLAGS (APM vol. 5, chapter 2)."""
 
-from emu.cpu.float80 import (
-    DENORMAL, INFINITY, NORMAL, QNAN, SNAN, X_C0, X_C1, X_C2, X_C3, X_CODES, ZERO)
+from emu.cpu.float80 import DENORMAL, INFINITY, NORMAL, QNAN, SNAN, X_C0, X_C1, X_C2, X_C3, X_CODES, ZERO
 from emu.isa.language import sign_extend
 from emu.isa.registry import instruction
 

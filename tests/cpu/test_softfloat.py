@@ -11,8 +11,28 @@ import pytest
 
 from emu.cpu import softfloat
 from emu.cpu.softfloat import (
-    DE, DOWN, EQUAL, F32, F64, F80, FINITE, GREATER, IE, INFINITE, LESS, NEAREST, OE, PE, UE, UNORDERED, UP, ZE, ZERO,
-    Context, unpack)
+    DE,
+    DOWN,
+    EQUAL,
+    F32,
+    F64,
+    F80,
+    FINITE,
+    GREATER,
+    IE,
+    INFINITE,
+    LESS,
+    NEAREST,
+    OE,
+    PE,
+    UE,
+    UNORDERED,
+    UP,
+    ZE,
+    ZERO,
+    Context,
+    unpack,
+)
 
 ONE = {F32: 0x3F800000, F64: 0x3FF0000000000000, F80: 0x3FFF << 64 | 1 << 63}
 FORMATS = {"f32": F32, "f64": F64, "f80": F80}

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from unicorn.x86_const import UC_CPU_X86_HASWELL
 
 from emu.cpu import decode as decoder
-from emu.isa.language import (
-    AF, IF, IOPL, MASK32, MASK64, PF, RBP, RBX, RDI, RF, RSI, RSP, SF, ZF)
+from emu.isa.language import AF, IF, IOPL, MASK32, MASK64, PF, RBP, RBX, RDI, RF, RSI, RSP, SF, ZF
 from tests.flat import REGISTERS
 from tests.fuzz.case import CODE, DATA, FS_BASE, GS_BASE, Case, decode
 from tests.fuzz.machines import MEMORY_FAULTS, UNMAPPED, EngineMachine, Outcome, UnicornMachine

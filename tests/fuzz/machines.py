@@ -8,8 +8,7 @@ import unicorn
 from unicorn import x86_const as x86
 
 from emu.isa.language import MASK64
-from tests.flat import (
-    FAULT_STACK, GDT, HANDLERS, HAS_ERROR_CODE, IDT, RAM_SIZE, TSS, FlatMachine)
+from tests.flat import FAULT_STACK, GDT, HANDLERS, HAS_ERROR_CODE, IDT, RAM_SIZE, TSS, FlatMachine
 from tests.fuzz.case import CODE, DATA, DATA_SIZE, FS_BASE, GS_BASE, Case
 
 UNMAPPED = "memory"          # Unicorn's word for #PF, #GP and #SS of an address alike

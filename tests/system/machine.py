@@ -8,9 +8,7 @@ from functools import cache
 import keystone
 
 from emu.engines.engine import Stop
-from tests.flat import (
-    CODE, CODE_SELECTOR, FAULT_STACK, GDT, HANDLERS, IDT, STACK, TABLES, TSS,
-    FlatMachine)
+from tests.flat import CODE, CODE_SELECTOR, FAULT_STACK, GDT, HANDLERS, IDT, STACK, TABLES, TSS, FlatMachine
 
 BIG_GDT, LDT, TSS2 = 0x1D0000, 0x1D1000, 0x1D2000
 KERNEL_STACK, IST_STACK = 0x170000, FAULT_STACK + 0x800

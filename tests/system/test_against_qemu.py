@@ -17,7 +17,17 @@ from tests.boot.elf_builder import elf, pvh_note
 from tests.conftest import ENGINES
 from tests.devices.qtest import QEMU, needs_qemu
 from tests.system.machine import (
-    CODE_SEGMENT, CONFORMING, EXPAND_DOWN, READ_ONLY, WRITABLE, call_gate, code32, code64, data, segment)
+    CODE_SEGMENT,
+    CONFORMING,
+    EXPAND_DOWN,
+    READ_ONLY,
+    WRITABLE,
+    call_gate,
+    code32,
+    code64,
+    data,
+    segment,
+)
 
 START, MAIN, TABLES, GDT, IDT, TSS, STUBS, INDEX = (
     0x100000, 0x101000, 0x200000, 0x210000, 0x211000, 0x212000, 0x213000, 0x215000)

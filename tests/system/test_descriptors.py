@@ -3,8 +3,7 @@
 import pytest
 
 from tests.flat import CODE, CODE_SELECTOR, DATA_SELECTOR, USER_DATA
-from tests.system.machine import (
-    CONFORMING, GP, LDT, NP, READ_ONLY, SS, UD, WRITABLE, SystemMachine, code64, data, segment)
+from tests.system.machine import CONFORMING, GP, LDT, NP, READ_ONLY, SS, UD, WRITABLE, SystemMachine, code64, data, segment
 
 
 @pytest.fixture

@@ -4,7 +4,20 @@ import pytest
 
 from tests.flat import CODE, CODE_SELECTOR, DATA_SELECTOR, USER_CODE, USER_DATA
 from tests.system.machine import (
-    CODE_SEGMENT, CONFORMING, GP, KERNEL_STACK, NP, PF, UD, SystemMachine, call_gate, code32, code64, data, segment)
+    CODE_SEGMENT,
+    CONFORMING,
+    GP,
+    KERNEL_STACK,
+    NP,
+    PF,
+    UD,
+    SystemMachine,
+    call_gate,
+    code32,
+    code64,
+    data,
+    segment,
+)
 
 TARGET = 0x20000
 JMP, CALL = ".byte 0xff, 0x2b", ".byte 0xff, 0x1b"        # through the far pointer at [rbx]

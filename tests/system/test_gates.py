@@ -4,8 +4,25 @@ import pytest
 
 from tests.flat import CODE, CODE_SELECTOR, DATA_SELECTOR, HANDLERS, IDT, TSS, USER_CODE, USER_DATA
 from tests.system.machine import (
-    BP, CODE_SEGMENT, CONFORMING, DB, GP, IST_STACK, KERNEL_STACK, LONG, NP, PF, SS, TS, UD, SystemMachine, code32, code64, data,
-    segment)
+    BP,
+    CODE_SEGMENT,
+    CONFORMING,
+    DB,
+    GP,
+    IST_STACK,
+    KERNEL_STACK,
+    LONG,
+    NP,
+    PF,
+    SS,
+    TS,
+    UD,
+    SystemMachine,
+    code32,
+    code64,
+    data,
+    segment,
+)
 
 VECTOR = 0x40
 FLAGS = 2                # its word of the frame

@@ -6,8 +6,25 @@ import pytest
 
 from tests.flat import CODE, CODE_SELECTOR, DATA_SELECTOR, HANDLERS, TABLES, TSS, USER_CODE, USER_DATA
 from tests.system.machine import (
-    BIG, CODE_SEGMENT, CONFORMING, DF, EXPAND_DOWN, GP, NP, PF, READ_ONLY, SS, TS, UD, WRITABLE, SystemMachine, call_gate,
-    code32, data, segment)
+    BIG,
+    CODE_SEGMENT,
+    CONFORMING,
+    DF,
+    EXPAND_DOWN,
+    GP,
+    NP,
+    PF,
+    READ_ONLY,
+    SS,
+    TS,
+    UD,
+    WRITABLE,
+    SystemMachine,
+    call_gate,
+    code32,
+    data,
+    segment,
+)
 
 VECTOR, TARGET, STACK0 = 0x40, 0x20000, 0x170000
 CALL = ".byte 0xff, 0x1b"           # through the far pointer at [ebx]
