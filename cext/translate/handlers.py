@@ -70,6 +70,7 @@ class HandlerTranslator(Translator):
         self.needs_context = False
         self.pointers = 0
         self.facts = Facts()
+        self.origins: dict[str, object] = {}        # of locals: which are a direct jump's target
         entry = encoding.instruction
         self.serialize = entry.serialize or bool(entry.rep)
         self.facts.ends_block = self.serialize
@@ -264,8 +265,6 @@ class HandlerTranslator(Translator):
             return Value("", VOID)
         if self.fast and name == "fp_end":
             return Value("", VOID)
-        if name == "check_target" and arguments[0].origin == "direct" and self.fast:
-            return Value("", VOID)
         signature = self.signatures.get(name)
         if signature is None:
             self.fail(node, f"cpu.{name}() is neither a shared function nor a primitive")
@@ -316,12 +315,11 @@ class HandlerTranslator(Translator):
 
     def assign_local(self, node, name, value, annotation=None):
         super().assign_local(node, name, value, annotation)
-        self.origins = getattr(self, "origins", {})
         self.origins[name] = value.origin
 
     def _name(self, node):
         value = super()._name(node)
-        value.origin = getattr(self, "origins", {}).get(node.id)
+        value.origin = self.origins.get(node.id)
         return value
 
     # Fast stack: 64-bit code, RSP, no segment
