@@ -13,6 +13,26 @@ from emu.errors import RingzeroError
 
 TABLE = Path(__file__).parent / "kernel" / "syscalls.tbl"
 
+#: Types that say more of an argument than C's type does, and that C type. How the tracer writes their values
+#: is in emu/guest/decode.py; a C type is written as what it is.
+TYPES = {
+    "fd": "int", "dirfd": "int", "signal": "int", "path": "const char *", "string": "const char *", "strings": "char **",
+    "mount_data": "const void *", "string_out": "char *", "bytes_out": "void *", "directory_entries": "void *",
+    "fd_pair": "int *", "mode": "mode_t", "device": "u64", "address": "u64", "hex": "u32",
+    # What stands behind a pointer.
+    "sigset": "u64", "fd_set": "u64", "cpu_set": "u64", "rlimit": "u64", "timespec_pair": "struct timespec", "wait_status": "int",
+    # Names of values, or of the bits of one.
+    "open_flags": "int", "at_flags": "int", "access_mode": "int", "seek_from": "int", "mmap_prot": "int", "mmap_flags": "int",
+    "mremap_flags": "int", "advice": "int", "sigmask_how": "int", "itimer": "int", "clone_flags": "u64", "wait_options": "int",
+    "fcntl_command": "unsigned", "fcntl_argument": "unsigned long", "ioctl_command": "unsigned", "ioctl_argument": "unsigned long",
+    "lock_operation": "int", "resource": "unsigned", "rusage_who": "int", "prctl_option": "int", "arch_prctl_option": "int",
+    "mount_flags": "u64", "umount_flags": "int", "reboot_command": "u32", "futex_operation": "int", "clock": "int",
+    "timer_flags": "int", "rename_flags": "unsigned", "getrandom_flags": "unsigned", "close_range_flags": "unsigned",
+    "socket_domain": "int", "socket_type": "int", "socket_level": "int", "message_flags": "int", "shutdown_how": "int",
+    "epoll_operation": "int", "epoll_flags": "int", "eventfd_flags": "int", "memfd_flags": "unsigned", "wait_id_type": "int",
+    "unshare_flags": "int", "msync_flags": "int",
+}  # fmt: skip
+
 
 class SyscallTableError(RingzeroError):
     """A row of the system call table can't be read; the message names file, line and expectation."""
@@ -20,10 +40,15 @@ class SyscallTableError(RingzeroError):
 
 @dataclass(slots=True, frozen=True)
 class Argument:
-    """One argument as the kernel's C function declares it: type `ctype`, name `name`."""
+    """One argument: its type as the table has it (C's, or with a word of TYPES in it), and its name."""
 
-    ctype: str
+    type: str
     name: str
+
+    @property
+    def ctype(self) -> str:
+        """The type in the declaration of the kernel's function."""
+        return re.sub(r"(?<!struct )\b\w+", lambda word: TYPES.get(word[0], word[0]), self.type)
 
 
 @dataclass(slots=True, frozen=True)
@@ -72,11 +97,14 @@ def _arguments(text: str, where: str) -> tuple[Argument, ...]:
     if text == "void":
         return ()
     arguments = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(.*?[\s*])(\w+)\s*", part)
-        if not match:
-            raise SyscallTableError(f"{where}: expected 'type name' as an argument, found {part.strip()!r}")
-        arguments.append(Argument(match[1].strip(), match[2]))
+    for part in map(str.strip, text.split(",")):
+        match = re.fullmatch(r"(.*?[\s*])(\w+)", part)
+        if match:
+            arguments.append(Argument(match[1].strip(), match[2]))
+        elif part in TYPES:
+            arguments.append(Argument(part, part))
+        else:
+            raise SyscallTableError(f"{where}: expected 'type name' or a word of TYPES as an argument, found {part!r}")
     if len(arguments) > 6:
         raise SyscallTableError(f"{where}: expected at most 6 arguments, found {len(arguments)}")
     return tuple(arguments)
