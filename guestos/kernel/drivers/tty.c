@@ -12,27 +12,27 @@ static struct tty *console;             /* the first one made */
 /* May the current process use the terminal now? If it is in the background: 0 to go on all the same,
  * else -ERESTARTSYS after its group was signalled, or -EIO. */
 static int check_background(struct tty *tty, int signo) {
-    if (current->tty != tty || !tty->foreground || current->pgid == tty->foreground) return 0;
+    if (current->process->tty != tty || !tty->foreground || current->process->pgid == tty->foreground) return 0;
     if (signal_blocked_or_ignored(signo)) return signo == SIGTTIN ? -EIO : 0;
-    if (process_group_orphaned(current->pgid)) return -EIO;
-    send_signal_group(current->pgid, signo);
+    if (process_group_orphaned(current->process->pgid)) return -EIO;
+    send_signal_group(current->process->pgid, signo);
     return -ERESTARTSYS;
 }
 
 static void take_control(struct tty *tty) {
-    tty->session = current->sid;
-    tty->foreground = current->pgid;
-    current->tty = tty;
+    tty->session = current->process->sid;
+    tty->foreground = current->process->pgid;
+    current->process->tty = tty;
 }
 
 static void release_session(struct tty *tty) {
-    struct task *t;
-    for_each_task(t)
-        if (t->tty == tty && t->sid == tty->session) t->tty = NULL;
+    struct process *p;
+    for_each_process(p)
+        if (p->tty == tty && p->sid == tty->session) p->tty = NULL;
     tty->session = tty->foreground = 0;
 }
 
-void tty_session_ends(struct task *leader) {
+void tty_session_ends(struct process *leader) {
     struct tty *tty = leader->tty;
     if (!tty || tty->session != leader->sid) return;
     if (tty->foreground) {
@@ -52,8 +52,8 @@ static struct tty *tty_of(struct file *f) { return f->data; }
 
 static int tty_open(struct inode *inode, struct file *f) {
     struct tty *tty = tty_of(f);
-    bool leader = current->pid == current->sid;
-    if (leader && !current->tty && !tty->session && !(f->flags & O_NOCTTY) && inode->rdev == tty->device.rdev) take_control(tty);
+    bool leader = current->process->pid == current->process->sid;
+    if (leader && !current->process->tty && !tty->session && !(f->flags & O_NOCTTY) && inode->rdev == tty->device.rdev) take_control(tty);
     return 0;
 }
 
@@ -63,8 +63,8 @@ static int console_open(struct inode *inode, struct file *f) {  /* never becomes
 }
 
 static int current_open(struct inode *inode, struct file *f) {
-    f->data = current->tty;
-    return current->tty ? 0 : -ENXIO;
+    f->data = current->process->tty;
+    return current->process->tty ? 0 : -ENXIO;
 }
 
 /* Is there enough for a read to end? */
@@ -169,12 +169,12 @@ static int set_termios(struct tty *tty, const struct termios *from, bool flush) 
 }
 
 static long set_foreground(struct tty *tty, pid_t pgid) {
-    if (current->tty != tty || tty->session != current->sid) return -ENOTTY;
+    if (current->process->tty != tty || tty->session != current->process->sid) return -ENOTTY;
     if (pgid <= 0) return -EINVAL;
-    struct task *t;
-    for_each_task(t) {
-        if (t->pgid != pgid) continue;
-        if (t->sid != tty->session) return -EPERM;
+    struct process *p;
+    for_each_process(p) {
+        if (p->pgid != pgid) continue;
+        if (p->sid != tty->session) return -EPERM;
         tty->foreground = pgid;
         return 0;
     }
@@ -182,8 +182,8 @@ static long set_foreground(struct tty *tty, pid_t pgid) {
 }
 
 static long set_controlling(struct tty *tty, unsigned long force) {
-    if (tty->session && tty->session == current->sid && current->pid == current->sid) return 0;
-    if (current->pid != current->sid || current->tty) return -EPERM;
+    if (tty->session && tty->session == current->process->sid && current->process->pid == current->process->sid) return 0;
+    if (current->process->pid != current->process->sid || current->process->tty) return -EPERM;
     if (tty->session) {
         if (force != 1 || !capable(CAP_SYS_ADMIN)) return -EPERM;
         release_session(tty);
@@ -223,12 +223,12 @@ static long tty_ioctl(struct file *f, unsigned command, unsigned long argument) 
         return 0;
     case TIOCSCTTY: return set_controlling(tty, argument);
     case TIOCNOTTY:
-        if (current->tty != tty) return -ENOTTY;
-        if (current->pid == current->sid) tty_session_ends(current);
-        current->tty = NULL;
+        if (current->process->tty != tty) return -ENOTTY;
+        if (current->process->pid == current->process->sid) tty_session_ends(current->process);
+        current->process->tty = NULL;
         return 0;
-    case TIOCGPGRP: return current->tty == tty ? put_user(tty->foreground, (int *)argument) : -ENOTTY;
-    case TIOCGSID: return current->tty == tty ? put_user(tty->session, (int *)argument) : -ENOTTY;
+    case TIOCGPGRP: return current->process->tty == tty ? put_user(tty->foreground, (int *)argument) : -ENOTTY;
+    case TIOCGSID: return current->process->tty == tty ? put_user(tty->session, (int *)argument) : -ENOTTY;
     case TIOCSPGRP: return get_user(value, (int *)argument) ? -EFAULT : set_foreground(tty, value);
     case TIOCGWINSZ: return copy_to_user((void *)argument, &tty->size, sizeof(size));
     case TIOCSWINSZ:

@@ -136,7 +136,7 @@ static int grow(struct files *files, int fd) {
 
 #define RLIMIT_NOFILE 7
 static u64 limit(void) {
-    u64 soft = current->rlimit[RLIMIT_NOFILE][0];
+    u64 soft = current->process->rlimit[RLIMIT_NOFILE][0];
     return soft ? MIN(soft, (u64)FILES_MAX) : FILES_MAX;
 }
 

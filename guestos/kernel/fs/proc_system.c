@@ -23,12 +23,13 @@ static int make_meminfo(struct task *unused, struct text *out) {
 
 /* Time on the processor since boot: of the living, and of the dead whom their parents counted. */
 static void busy(u64 *user, u64 *system) {
-    struct task *t;
+    struct process *p;
     *user = *system = 0;
-    for_each_task(t) {
-        u64 mine = task_user_time(t) + t->child_user_time, all = t->run_time + t->child_run_time;
-        *user += mine;
-        *system += all - MIN(mine, all);
+    for_each_process(p) {
+        struct times all = process_times(p);
+        times_add(&all, p->waited);
+        *user += all.user;
+        *system += all.run - all.user;
     }
 }
 
@@ -47,8 +48,9 @@ static int make_stat(struct task *unused, struct text *out) {
     for (int i = 0; i < 2; i++)
         text_print(out, "%s %lu 0 %lu %lu 0 0 0 0 0 0\n", i ? "cpu0" : "cpu ", user / TICK, system / TICK, idle / TICK);
     int running = 0, blocked = 0, highest = 0;
+    struct process *p;
     struct task *t;
-    for_each_task(t) {
+    for_each_process(p) for_each_thread(t, p) {
         running += t->state == TASK_RUNNING;
         blocked += t->state == TASK_BLOCKED;
         highest = MAX(highest, t->pid);
@@ -65,8 +67,9 @@ static int make_version(struct task *unused, struct text *out) {
 
 static int make_loadavg(struct task *unused, struct text *out) {
     int running = 0, all = 0, last = 0;
+    struct process *p;
     struct task *t;
-    for_each_task(t) {
+    for_each_process(p) for_each_thread(t, p) {
         running += t->state == TASK_RUNNING;
         all++;
         last = t->pid;

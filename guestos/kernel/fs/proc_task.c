@@ -32,8 +32,9 @@ static const char *state_name(char letter) {
 
 static void signals(const struct task *t, u64 *ignored, u64 *caught) {
     *ignored = *caught = 0;
-    for (int n = 1; t->sighand && n <= SIGNALS; n++) {
-        void *handler = t->sighand->action[n - 1].handler;
+    const struct sighand *s = t->process->sighand;
+    for (int n = 1; s && n <= SIGNALS; n++) {
+        void *handler = s->action[n - 1].handler;
         if (handler == SIG_IGN) *ignored |= SIG_BIT(n);
         else if (handler != SIG_DFL) *caught |= SIG_BIT(n);
     }
@@ -42,27 +43,29 @@ static void signals(const struct task *t, u64 *ignored, u64 *caught) {
 static int threads(struct task *of) {
     struct task *t;
     int count = 0;
-    for_each_task(t) count += t->tgid == of->tgid;
+    for_each_thread(t, of->process) count++;
     return count;
 }
 
-static pid_t parent_pid(const struct task *t) { return t->parent ? t->parent->tgid : 0; }
+static pid_t parent_pid(const struct process *p) { return p->parent ? p->parent->pid : 0; }
 
 static int make_stat(struct task *t, struct text *out) {
     struct mm_summary mm = { 0 };
     task_mm_summary(t, &mm);
-    u64 ignored, caught, user = task_user_time(t);
+    const struct process *p = t->process;
+    struct times own = process_times(p), waited = p->waited;
+    u64 ignored, caught;
     signals(t, &ignored, &caught);
-    text_print(out, "%d (%s) %c %d %d %d %d %d 0 %lu 0 %lu 0 ", t->pid, t->comm, state_letter(t), parent_pid(t), t->pgid, t->sid,
-               t->tty ? (int)tty_number(t->tty) : 0, t->tty ? tty_foreground(t->tty) : -1, t->minor_faults, t->major_faults);
-    text_print(out, "%lu %lu %lu %lu 20 0 %d 0 %lu ", user / TICK, (t->run_time - MIN(user, t->run_time)) / TICK,
-               t->child_user_time / TICK, (t->child_run_time - MIN(t->child_user_time, t->child_run_time)) / TICK,
+    text_print(out, "%d (%s) %c %d %d %d %d %d 0 %lu 0 %lu 0 ", t->pid, t->comm, state_letter(t), parent_pid(p), p->pgid, p->sid,
+               p->tty ? (int)tty_number(p->tty) : 0, p->tty ? tty_foreground(p->tty) : -1, own.minor_faults, own.major_faults);
+    text_print(out, "%lu %lu %lu %lu 20 0 %d 0 %lu ", own.user / TICK, (own.run - own.user) / TICK,
+               waited.user / TICK, (waited.run - waited.user) / TICK,
                threads(t), t->start_time / TICK);
     text_print(out, "%lu %lu 18446744073709551615 %lu %lu %lu 0 0 ", mm.total_pages * PAGE_SIZE, mm.resident_pages,
                mm.start_code, mm.end_code, mm.start_stack);
     text_print(out, "%lu %lu %lu %lu 0 0 0 %d 0 0 0 0 0 0 0 0 %lu %lu %lu %lu %lu %d\n", t->pending & 0x7fffffff,
-               t->blocked & 0x7fffffff, ignored & 0x7fffffff, caught & 0x7fffffff, t->exit_signal, mm.brk_start, mm.arg_start,
-               mm.arg_end, mm.env_start, mm.env_end, t->state == TASK_ZOMBIE ? t->exit_status : 0);
+               t->blocked & 0x7fffffff, ignored & 0x7fffffff, caught & 0x7fffffff, p->exit_signal, mm.brk_start, mm.arg_start,
+               mm.arg_end, mm.env_start, mm.env_end, p->ended ? p->exit_status : 0);
     return 0;
 }
 
@@ -71,7 +74,7 @@ static int make_status(struct task *t, struct text *out) {
     u64 ignored, caught;
     signals(t, &ignored, &caught);
     text_print(out, "Name:\t%s\nUmask:\t%04o\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", t->comm,
-               t->fs ? t->fs->umask : 0, state_name(state_letter(t)), t->tgid, t->pid, parent_pid(t));
+               t->fs ? t->fs->umask : 0, state_name(state_letter(t)), t->tgid, t->pid, parent_pid(t->process));
     text_print(out, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%d\nGroups:\t", c->uid, c->euid, c->suid, c->fsuid,
                c->gid, c->egid, c->sgid, c->fsgid, t->files ? t->files->size : 0);
     for (u32 i = 0; i < c->group_count; i++) text_print(out, "%u ", c->groups[i]);

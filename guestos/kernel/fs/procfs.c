@@ -178,13 +178,13 @@ static int root_readdir(struct file *f, struct dir_fill *to) {
     if (add_fixed(to, &pos, 0, ".", ROOT, S_IFDIR) || add_fixed(to, &pos, 1, "..", ROOT, S_IFDIR) ||
         add_fixed(to, &pos, 2, "self", SELF, S_IFLNK) || add_fixed(to, &pos, 3, "mounts", MOUNTS, S_IFLNK) ||
         add_texts(to, proc_system_texts, 0, &pos, 4)) return 0;
-    struct task *t;
-    for_each_task(t) {
+    struct process *p;
+    for_each_process(p) {
         char name[12];
-        u64 at = PIDS + t->pid;
-        if (t->tgid != t->pid || at < pos) continue;
-        int length = snprintf(name, sizeof(name), "%d", t->pid);
-        if (to->add(to, name, length, (u64)t->pid << 16 | TASK_DIR, S_IFDIR, at + 1)) break;
+        u64 at = PIDS + p->pid;
+        if (at < pos) continue;
+        int length = snprintf(name, sizeof(name), "%d", p->pid);
+        if (to->add(to, name, length, (u64)p->pid << 16 | TASK_DIR, S_IFDIR, at + 1)) break;
     }
     return 0;
 }

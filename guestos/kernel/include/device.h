@@ -32,6 +32,6 @@ struct tty *tty_create(const char *name, u32 rdev, const struct tty_driver *);
 /* From the driver, in its interrupt: one byte arrived. */
 void tty_input(struct tty *, u8 byte);
 /* Called when a session leader exits: SIGHUP and SIGCONT to the foreground, and its terminal is free. */
-void tty_session_ends(struct task *leader);
+void tty_session_ends(struct process *leader);
 u32 tty_number(const struct tty *);                 /* st_rdev, for /proc/N/stat */
 pid_t tty_foreground(const struct tty *);

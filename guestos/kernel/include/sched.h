@@ -17,7 +17,8 @@ void task_started(struct trapframe *);      /* entry.S: a new task's first C cod
 u64 sched_tick(u64 now);                  /* timer interrupt: ends the turn if due; ktime of the next end, 0 none */
 
 struct task *task_create(const char *name); /* zeroed, with kernel stack and FPU image; no pid yet */
-void task_free(struct task *);
+struct process *process_create(struct task *leader); /* likewise, or NULL */
+void task_free(struct task *);              /* and its process, if it leads one */
 pid_t pid_allocate(void);                   /* -EAGAIN: none left */
 void task_publish(struct task *);           /* into the tables; then wake_task starts it */
 void task_unpublish(struct task *);
@@ -31,14 +32,15 @@ int kernel_exec(const char *path, const char *const *argv, const char *const *en
 void vfork_done(struct task *);
 
 struct rusage;
-void task_usage(const struct task *, struct rusage *); /* of itself and the children it waited for */
+void process_usage(const struct process *, struct rusage *); /* of itself and the children it waited for */
+
 u64 clock_cycles_ns(u64 tsc_cycles);
-void notify_parent_stopped(struct task *, int status);
+void notify_parent_stopped(struct process *, int status);
 
 struct sighand *sighand_new(void);
 struct sighand *sighand_copy(const struct sighand *);
 void sighand_put(struct sighand *);
-void sighand_exec(struct task *);           /* caught signals go back to default */
+void sighand_exec(struct process *);           /* caught signals go back to default */
 void signals_drop(struct task *);           /* pending ones, at exit */
 void signals_discard(struct task *, int signo);
 void send_signal_info(struct task *, const struct siginfo *);
@@ -48,4 +50,4 @@ bool signal_frame_push(struct trapframe *, int signo, const struct sigaction *, 
 void fpu_reset(void);                       /* the processor's, to a new program's state */
 void fpu_check(u8 image[512]);              /* make a program's image safe to load */
 int futex_wake(u32 __user *word, int count);
-bool may_signal(const struct task *target, int signo);
+bool may_signal(const struct process *target, int signo);

@@ -1,8 +1,8 @@
-/* A task: one flow of execution with its process's memory, files, signals and credentials.
+/* Tasks, each one flow of execution, and processes, what the tasks (threads) of one program share.
  *
- * A process is a task with tgid == pid. Who may touch what: a task's own fields by itself; state,
- * run-queue links and pending signals with interrupts off; parent, children and groups by any task
- * (the kernel is not preempted), never by interrupt handlers.
+ * Who may touch what: a task's own fields by itself; state, run-queue links and pending signals with
+ * interrupts off; a process's by any task (the kernel is not preempted), and by interrupt handlers
+ * only its signals and alarm.
  */
 #pragma once
 #include "types.h"
@@ -51,6 +51,31 @@ struct sighand {                            /* shared by CLONE_SIGHAND */
     struct sigaction action[SIGNALS];       /* of signal n at n - 1 */
 };
 
+struct times { u64 run, user, minor_faults, major_faults; }; /* ns on the processor; ns of them in user mode */
+
+/* Lasts from its first thread's creation until the parent has waited for it. */
+struct process {
+    struct list link;                       /* all_processes, in order of pid */
+    struct task *leader;                    /* the thread whose tid is pid; a zombie once it has ended */
+    struct list threads;                    /* those that have not ended */
+    pid_t pid, pgid, sid;
+    struct tty *tty;                        /* the session's controlling terminal, or NULL */
+    struct process *parent;                 /* NULL for pid 1 and the kernel's own */
+    struct list children, sibling;
+    struct wait_queue child_event;          /* wait4 sleeps here */
+    int exit_signal;                        /* to the parent at the end; SIGCHLD, or 0 */
+    int exit_status;                        /* as wait4 reports it */
+    int stop_status;                        /* unreported stop signal or 0xffff for continued; 0 none */
+    bool ended;                             /* waits to be waited for */
+    bool did_exec;
+    struct sighand *sighand;                /* NULL once ended */
+    struct timer alarm;
+    u64 alarm_interval;                     /* ns; 0: once */
+    struct times gone;                      /* threads that are no more */
+    struct times waited;                    /* children waited for, and theirs */
+    u64 rlimit[16][2];                      /* soft, hard; RLIM_INFINITY is ~0 */
+};
+
 struct task {
     u64 kernel_rsp;                         /* switch.S: saved stack pointer while not running */
     void *kstack;                           /* KSTACK_SIZE bytes; the trapframe ends it */
@@ -66,28 +91,20 @@ struct task {
     u64 slice_end;                          /* ktime */
     struct timer sleep_timer;
 
-    pid_t pid, tgid, pgid, sid;
-    struct tty *tty;                        /* the session's controlling terminal, or NULL */
-    struct task *parent;                    /* NULL for pid 1 and the idle task */
-    struct list children, sibling;
-    struct list all_link;                   /* in order of pid */
+    pid_t pid, tgid;                        /* this thread's, and its process's */
+    struct process *process;
+    struct list thread_link;                /* in process->threads */
     struct task *hash_next;
-    struct wait_queue child_event;          /* wait4 sleeps here */
     struct task *vfork_parent;              /* sleeping until we exec or exit */
     bool vforking;                          /* that is, we sleep so */
-    int exit_signal;                        /* to the parent at exit; SIGCHLD, or 0 */
-    int exit_status;                        /* as wait4 reports it */
-    int stop_status;                        /* unreported stop signal or 0xffff for continued; 0 none */
 
     struct mm *mm;                          /* NULL for kernel threads and zombies */
     struct files *files;                    /* vfs.h */
     struct fs_context *fs;                  /* vfs.h: root, cwd, umask */
     struct cred cred;
     char comm[16];
-    bool did_exec;
     int __user *clear_child_tid;
 
-    struct sighand *sighand;
     u64 blocked;                            /* masks: SIG_BIT(n) */
     u64 pending;
     u64 forced;                             /* of them: faults of the program itself */
@@ -96,17 +113,13 @@ struct task {
     bool restore_mask;
     u64 altstack_base, altstack_size;
     u32 altstack_flags;
-    struct timer alarm;
-    u64 alarm_interval;                     /* ns; 0: once */
 
-    u64 run_time, child_run_time;           /* ns on the processor */
+    u64 run_time;                           /* ns on the processor */
     u64 switched_in;                        /* ktime */
     u64 user_cycles, user_since;            /* of the TSC, in user mode; when last entered */
-    u64 child_user_time;                    /* ns */
     u64 start_time;                         /* ktime */
     u64 minor_faults, major_faults;
     u64 sleep_until;                        /* nanosleep's deadline across a restart */
-    u64 rlimit[16][2];                      /* soft, hard; RLIM_INFINITY is ~0 */
 };
 
 /* Per processor, found through GS while in the kernel. Offsets are known to entry.S. */
@@ -127,15 +140,18 @@ static inline struct trapframe *task_frame(struct task *t) {
     return (struct trapframe *)((char *)t->kstack + KSTACK_SIZE) - 1;
 }
 
-extern struct list all_tasks;               /* every process but idle, by pid */
-#define for_each_task(t) list_for_each(t, &all_tasks, all_link)
-struct task *task_find(pid_t pid);          /* NULL: none */
+extern struct list all_processes;           /* every one but idle, by pid */
+#define for_each_process(p) list_for_each(p, &all_processes, link)
+#define for_each_thread(t, p) list_for_each(t, &(p)->threads, thread_link)
+struct task *task_find(pid_t pid);          /* a thread by its own number; NULL: none */
+struct process *process_find(pid_t pid);    /* of a program; by any of its threads' numbers; NULL: none */
 
 /* A kernel thread running fn(argument); it may call exec's kernel_exec to become a program. */
 struct task *kthread_create(void (*fn)(void *), void *argument, const char *name);
 noreturn void task_exit(int status);        /* status as wait4 reports it */
 void wake_task(struct task *);
-u64 task_user_time(const struct task *);    /* ns in user mode; run_time includes them */
+struct times process_times(const struct process *); /* of all its threads so far */
+void times_add(struct times *sum, struct times more);
 
 /* For procfs: copy from another task's memory (argv, environ). Bytes copied, short at a hole. */
 ssize_t task_read_memory(struct task *, u64 address, void *to, size_t n);

@@ -23,6 +23,7 @@
 #define FILES_MAX 1024           /* descriptors a process may hold */
 
 struct task;
+struct process;
 struct inode;
 struct file;
 struct dentry;

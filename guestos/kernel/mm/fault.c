@@ -13,7 +13,7 @@
 
 static struct vma *grow_stack(struct mm *mm, u64 page) {
     struct vma *stack = vma_find_after(mm, page);
-    if (!stack || !stack->grows_down || stack->end - page > current->rlimit[RLIMIT_STACK][0]) return NULL;
+    if (!stack || !stack->grows_down || stack->end - page > current->process->rlimit[RLIMIT_STACK][0]) return NULL;
     if (stack->link.prev != &mm->vmas) {
         struct vma *below = list_entry(stack->link.prev, struct vma, link);
         if (page < below->end + STACK_GUARD) return NULL;

@@ -213,9 +213,9 @@ static void change_over(struct mm *mm, const char *name, u64 entry, u64 rsp) {
     mm_put(old);
     vfork_done(t);
     files_close_on_exec(t->files);
-    sighand_exec(t);
+    sighand_exec(t->process);
     set_name(t, name);
-    t->did_exec = true;
+    t->process->did_exec = true;
     t->kernel_thread = false;
     t->clear_child_tid = NULL;
     t->altstack_base = t->altstack_size = 0;

@@ -23,13 +23,15 @@
 
 /* All that may fail, before anybody can see the child. */
 static int copy_resources(struct task *child, struct task *parent, u64 flags) {
-    child->sighand = flags & CLONE_SIGHAND ? parent->sighand : sighand_copy(parent->sighand);
-    if (flags & CLONE_SIGHAND) parent->sighand->refs++;
+    struct process *p = process_create(child), *of = parent->process;
+    if (!p) return -ENOMEM;
+    p->sighand = flags & CLONE_SIGHAND ? of->sighand : sighand_copy(of->sighand);
+    if (flags & CLONE_SIGHAND) of->sighand->refs++;
     child->files = flags & CLONE_FILES ? files_get(parent->files) : files_copy(parent->files);
     child->fs = flags & CLONE_FS ? fs_get(parent->fs) : fs_copy(parent->fs);
     child->mm = flags & CLONE_VM ? mm_get(parent->mm) : mm_copy(parent->mm);
-    if (child->sighand && child->files && child->fs && child->mm) return 0;
-    if (child->sighand) sighand_put(child->sighand);
+    if (p->sighand && child->files && child->fs && child->mm) return 0;
+    if (p->sighand) sighand_put(p->sighand);
     if (child->files) files_put(child->files);
     if (child->fs) fs_put(child->fs);
     mm_put(child->mm);
@@ -51,12 +53,13 @@ long do_fork(u64 flags, u64 stack, int __user *parent_tid, int __user *child_tid
         return error;
     }
     child->pid = child->tgid = pid;
-    child->pgid = parent->pgid;
-    child->sid = parent->sid;
-    child->tty = parent->tty;
+    struct process *p = child->process;
+    p->pgid = parent->process->pgid;
+    p->sid = parent->process->sid;
+    p->tty = parent->process->tty;
     child->cred = parent->cred;
     child->blocked = parent->blocked;
-    memcpy(child->rlimit, parent->rlimit, sizeof(child->rlimit));
+    memcpy(p->rlimit, parent->process->rlimit, sizeof(p->rlimit));
     if (!(flags & CLONE_VM)) {
         child->altstack_base = parent->altstack_base;
         child->altstack_size = parent->altstack_size;
@@ -65,7 +68,7 @@ long do_fork(u64 flags, u64 stack, int __user *parent_tid, int __user *child_tid
     child->fs_base = flags & CLONE_SETTLS ? tls : parent->fs_base;
     child->gs_base = parent->gs_base;
     asm volatile("fxsave64 (%0)" :: "r"(child->fpu) : "memory");
-    child->exit_signal = flags & CSIGNAL;
+    p->exit_signal = flags & CSIGNAL;
     if (flags & CLONE_CHILD_CLEARTID) child->clear_child_tid = child_tid;
 
     struct trapframe *frame = task_frame(child);
@@ -80,15 +83,15 @@ long do_fork(u64 flags, u64 stack, int __user *parent_tid, int __user *child_tid
         if (flags & CLONE_VM) put_user(pid, child_tid);
         else mm_write(child->mm, (u64)child_tid, &pid, sizeof(pid));
     }
-    child->parent = parent;
-    list_add_tail(&parent->children, &child->sibling);
+    p->parent = parent->process;
+    list_add_tail(&parent->process->children, &p->sibling);
     task_publish(child);
     if (flags & CLONE_VFORK) {
         child->vfork_parent = parent;
         parent->vforking = true;
     }
     wake_task(child);
-    if (flags & CLONE_VFORK) wait_event(&parent->child_event, !parent->vforking);
+    if (flags & CLONE_VFORK) wait_event(&parent->process->child_event, !parent->vforking);
     return pid;
 }
 
@@ -98,7 +101,7 @@ void vfork_done(struct task *t) {
     if (!parent) return;
     t->vfork_parent = NULL;
     parent->vforking = false;
-    wake_up(&parent->child_event);
+    wake_up(&parent->process->child_event);
 }
 
 long sys_fork(void) { return do_fork(SIGCHLD, 0, NULL, NULL, 0); }

@@ -25,9 +25,7 @@ void sched_init(void) {
     t->kernel_thread = true;
     strlcpy(t->comm, "idle", sizeof(t->comm));
     list_init(&t->run_link);
-    list_init(&t->children);
-    list_init(&t->sibling);
-    list_init(&t->all_link);
+    list_init(&t->thread_link);
     boot_cpu.running = t;
     task_set_kernel_stack(t);
 }

@@ -35,13 +35,13 @@ void sighand_put(struct sighand *s) {
     if (--s->refs == 0) kfree(s);
 }
 
-void sighand_exec(struct task *t) {
-    if (t->sighand->refs > 1) {
-        struct sighand *own = sighand_copy(t->sighand);
-        if (own) t->sighand->refs--, t->sighand = own;
+void sighand_exec(struct process *p) {
+    if (p->sighand->refs > 1) {
+        struct sighand *own = sighand_copy(p->sighand);
+        if (own) p->sighand->refs--, p->sighand = own;
     }
     for (int i = 0; i < SIGNALS; i++) {
-        struct sigaction *a = &t->sighand->action[i];
+        struct sigaction *a = &p->sighand->action[i];
         *a = (struct sigaction){ .handler = a->handler == SIG_IGN ? SIG_IGN : SIG_DFL };
     }
 }
@@ -67,7 +67,7 @@ void signals_drop(struct task *t) { drop(t, ~0UL); }
 void signals_discard(struct task *t, int signo) { drop(t, SIG_BIT(signo)); }
 
 static bool ignores(const struct task *t, int signo) {
-    void *handler = t->sighand->action[signo - 1].handler;
+    void *handler = t->process->sighand->action[signo - 1].handler;
     if (handler == SIG_IGN) return true;
     if (handler != SIG_DFL) return false;
     /* The first process gets only what it asked for: nobody could be told of its death. */
@@ -101,7 +101,7 @@ void send_signal_info(struct task *t, const struct siginfo *info) {
     if (signo == SIGCONT) {
         drop(t, STOPS);
         if (t->state == TASK_STOPPED) {
-            notify_parent_stopped(t, CONTINUED);
+            notify_parent_stopped(t->process, CONTINUED);
             wake_task(t);
         }
     }
@@ -118,11 +118,11 @@ void send_signal(struct task *t, int signo) {
 }
 
 int send_signal_group(pid_t pgid, int signo) {
-    struct task *t;
+    struct process *p;
     int found = -ESRCH;
-    for_each_task(t) {
-        if (t->pgid != pgid || t->kernel_thread) continue;
-        send_signal(t, signo);
+    for_each_process(p) {
+        if (p->pgid != pgid || p->leader->kernel_thread) continue;
+        send_signal(p->leader, signo);
         found = 0;
     }
     return found;
@@ -131,7 +131,7 @@ int send_signal_group(pid_t pgid, int signo) {
 void force_signal(int signo, int code, u64 address) {
     struct task *t = current;
     struct siginfo info = { .si_signo = signo, .si_code = code, .si_addr = address };
-    struct sigaction *a = &t->sighand->action[signo - 1];
+    struct sigaction *a = &t->process->sighand->action[signo - 1];
     u64 flags = irq_save();
     if (a->handler == SIG_IGN || t->blocked & SIG_BIT(signo)) a->handler = SIG_DFL;
     t->blocked &= ~SIG_BIT(signo);
@@ -141,13 +141,13 @@ void force_signal(int signo, int code, u64 address) {
 }
 
 bool signal_blocked_or_ignored(int signo) {
-    return current->blocked & SIG_BIT(signo) || current->sighand->action[signo - 1].handler == SIG_IGN;
+    return current->blocked & SIG_BIT(signo) || current->process->sighand->action[signo - 1].handler == SIG_IGN;
 }
 
 bool process_group_orphaned(pid_t pgid) {
-    struct task *t;
-    for_each_task(t)
-        if (t->pgid == pgid && !t->exiting && t->parent && t->parent->pgid != pgid && t->parent->sid == t->sid) return false;
+    struct process *p;
+    for_each_process(p)
+        if (p->pgid == pgid && !p->leader->exiting && p->parent && p->parent->pgid != pgid && p->parent->sid == p->sid) return false;
     return true;
 }
 
@@ -183,7 +183,7 @@ static int dequeue(struct task *t, struct siginfo *info) {
 static void stop(struct task *t, int signo) {
     u64 flags = irq_save();
     t->state = TASK_STOPPED;
-    notify_parent_stopped(t, signo << 8 | 0x7f);
+    notify_parent_stopped(t->process, signo << 8 | 0x7f);
     /* SIGCONT or SIGKILL may only come once we are off the processor: interrupts are off. */
     schedule();
     irq_restore(flags);
@@ -194,7 +194,7 @@ static void default_action(struct task *t, int signo, bool forced) {
     u64 bit = SIG_BIT(signo);
     if (!forced && ignores(t, signo)) return;
     if (bit & STOPS) {
-        if (signo != SIGSTOP && process_group_orphaned(t->pgid)) return;
+        if (signo != SIGSTOP && process_group_orphaned(t->process->pgid)) return;
         stop(t, signo);
         return;
     }
@@ -225,7 +225,7 @@ void signal_deliver(struct trapframe *f) {
     struct siginfo info;
     int signo;
     while ((signo = dequeue(t, &info))) {
-        struct sigaction *slot = &t->sighand->action[signo - 1], action = *slot;
+        struct sigaction *slot = &t->process->sighand->action[signo - 1], action = *slot;
         bool forced = t->forced & SIG_BIT(signo);
         t->forced &= ~SIG_BIT(signo);
         if (action.handler == SIG_IGN && !forced) continue;
@@ -241,7 +241,7 @@ void signal_deliver(struct trapframe *f) {
         if (action.flags & SA_RESETHAND) slot->handler = SIG_DFL;
         if (!signal_frame_push(f, signo, &action, &info, mask)) {
             force_signal(SIGSEGV, SEGV_MAPERR, f->rsp);
-            if (signo == SIGSEGV) t->sighand->action[SIGSEGV - 1].handler = SIG_DFL;
+            if (signo == SIGSEGV) t->process->sighand->action[SIGSEGV - 1].handler = SIG_DFL;
             continue;
         }
         t->blocked |= action.mask | (action.flags & SA_NODEFER ? 0 : SIG_BIT(signo));

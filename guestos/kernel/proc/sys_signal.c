@@ -14,7 +14,7 @@ long sys_rt_sigaction(int signo, const struct sigaction *act, struct sigaction *
     struct task *t = current;
     if (size != sizeof(u64) || signo < 1 || signo > SIGNALS) return -EINVAL;
     if (act && (signo == SIGKILL || signo == SIGSTOP)) return -EINVAL;
-    struct sigaction *slot = &t->sighand->action[signo - 1], new, before = *slot;
+    struct sigaction *slot = &t->process->sighand->action[signo - 1], new, before = *slot;
     if (act && get_user(new, act)) return -EFAULT;
     if (old && put_user(before, old)) return -EFAULT;
     if (!act) return 0;
@@ -69,42 +69,42 @@ long sys_pause(void) {
     return -ERESTARTNOHAND;
 }
 
-bool may_signal(const struct task *target, int signo) {
-    const struct cred *c = &current->cred, *to = &target->cred;
+bool may_signal(const struct process *target, int signo) {
+    const struct cred *c = &current->cred, *to = &target->leader->cred;
     return capable(CAP_KILL) || c->euid == to->suid || c->euid == to->uid || c->uid == to->suid || c->uid == to->uid ||
-           (signo == SIGCONT && target->sid == current->sid);
+           (signo == SIGCONT && target->sid == current->process->sid);
 }
 
 static int send_checked(struct task *t, int signo, int code) {
     struct siginfo info = { .si_signo = signo, .si_code = code, .si_pid = current->tgid, .si_uid = current->cred.uid };
-    if (!may_signal(t, signo)) return -EPERM;
+    if (!may_signal(t->process, signo)) return -EPERM;
     if (signo) send_signal_info(t, &info);
     return 0;
 }
 
 /* 0 if any was sent; else the first error, or ESRCH if there was no target. */
-static int send_where(int signo, bool (*match)(const struct task *, pid_t), pid_t id) {
-    struct task *t;
+static int send_where(int signo, bool (*match)(const struct process *, pid_t), pid_t id) {
+    struct process *p;
     int result = -ESRCH;
     bool sent = false;
-    for_each_task(t) {
-        if (t->kernel_thread || !match(t, id)) continue;
-        int error = send_checked(t, signo, SI_USER);
+    for_each_process(p) {
+        if (p->leader->kernel_thread || !match(p, id)) continue;
+        int error = send_checked(p->leader, signo, SI_USER);
         if (!error) sent = true;
         else if (result == -ESRCH) result = error;
     }
     return sent ? 0 : result;
 }
 
-static bool in_group(const struct task *t, pid_t pgid) { return t->pgid == pgid; }
-static bool not_us(const struct task *t, pid_t unused) { return t->pid > 1 && t != current; }
+static bool in_group(const struct process *p, pid_t pgid) { return p->pgid == pgid; }
+static bool not_us(const struct process *p, pid_t unused) { return p->pid > 1 && p != current->process; }
 
 long sys_kill(pid_t pid, int signo) {
     if (!valid_signal(signo)) return -EINVAL;
     if (pid == -1) return send_where(signo, not_us, 0);
-    if (pid <= 0) return send_where(signo, in_group, pid ? -pid : current->pgid);
-    struct task *t = task_find(pid);
-    return t && !t->kernel_thread ? send_checked(t, signo, SI_USER) : -ESRCH;
+    if (pid <= 0) return send_where(signo, in_group, pid ? -pid : current->process->pgid);
+    struct process *p = process_find(pid);
+    return p ? send_checked(p->leader, signo, SI_USER) : -ESRCH;
 }
 
 long sys_tgkill(pid_t tgid, pid_t tid, int signo) {

@@ -9,7 +9,7 @@
 
 #define HASH 256
 
-struct list all_tasks = LIST_INIT(all_tasks);
+struct list all_processes = LIST_INIT(all_processes);
 static struct task *by_pid[HASH];
 static pid_t last_pid;
 
@@ -19,10 +19,15 @@ struct task *task_find(pid_t pid) {
     return t;
 }
 
+struct process *process_find(pid_t pid) {
+    struct task *t = task_find(pid);
+    return t && !t->kernel_thread ? t->process : NULL;
+}
+
 static bool pid_in_use(pid_t pid) {
     if (task_find(pid)) return true;
-    struct task *t;
-    for_each_task(t) if (t->pgid == pid || t->sid == pid) return true;
+    struct process *p;
+    for_each_process(p) if (p->pgid == pid || p->sid == pid) return true;
     return false;
 }
 
@@ -51,32 +56,48 @@ struct task *task_create(const char *name) {
     t->state = TASK_BLOCKED;
     t->start_time = ktime();
     list_init(&t->run_link);
-    list_init(&t->children);
-    list_init(&t->sibling);
-    list_init(&t->all_link);
+    list_init(&t->thread_link);
     return t;
+}
+
+struct process *process_create(struct task *leader) {
+    struct process *p = kzalloc(sizeof(*p));
+    if (!p) return NULL;
+    p->leader = leader;
+    list_init(&p->link);
+    list_init(&p->threads);
+    list_init(&p->children);
+    list_init(&p->sibling);
+    return leader->process = p;
 }
 
 void task_free(struct task *t) {
     if (t->kstack) free_pages(t->kstack, KSTACK_ORDER);
     kfree(t->fpu);
+    if (t->process && t->process->leader == t) kfree(t->process);
     kfree(t);
 }
 
 void task_publish(struct task *t) {
     t->hash_next = by_pid[(u32)t->pid % HASH];
     by_pid[(u32)t->pid % HASH] = t;
-    struct list *after = all_tasks.prev;
-    while (after != &all_tasks && list_entry(after, struct task, all_link)->pid > t->pid) after = after->prev;
-    list_add(after, &t->all_link);
+    struct process *p = t->process;
+    list_add_tail(&p->threads, &t->thread_link);
+    if (p->leader != t) return;
+    p->pid = t->pid;
+    struct list *after = all_processes.prev;
+    while (after != &all_processes && list_entry(after, struct process, link)->pid > p->pid) after = after->prev;
+    list_add(after, &p->link);
 }
 
 void task_unpublish(struct task *t) {
     struct task **link = &by_pid[(u32)t->pid % HASH];
     while (*link != t) link = &(*link)->hash_next;
     *link = t->hash_next;
-    list_del(&t->all_link);
-    list_del(&t->sibling);
+    list_del(&t->thread_link);
+    if (t->process->leader != t) return;
+    list_del(&t->process->link);
+    list_del(&t->process->sibling);
 }
 
 /* What switch_context pops the first time: r15 r14 r13 r12 rbx rbp, and where to go. */
@@ -94,15 +115,14 @@ void task_prepare_start(struct task *t, void (*entry)(void), u64 rbx, u64 r12) {
 
 struct task *kthread_create(void (*fn)(void *), void *argument, const char *name) {
     struct task *t = task_create(name);
-    if (!t) panic("no memory for kernel thread %s", name);
+    struct process *p = t ? process_create(t) : NULL;
+    if (!p || !(p->sighand = sighand_new())) panic("no memory for kernel thread %s", name);
     t->pid = t->tgid = pid_allocate();
     t->kernel_thread = true;
-    t->sighand = sighand_new();
-    if (!t->sighand) panic("no memory for kernel thread %s", name);
     t->cred.cap_effective = t->cred.cap_permitted = t->cred.cap_bounding = (1UL << 41) - 1;
-    for (unsigned i = 0; i < ARRAY_SIZE(t->rlimit); i++) t->rlimit[i][0] = t->rlimit[i][1] = RLIM_INFINITY;
-    t->rlimit[RLIMIT_STACK][0] = 8 << 20;
-    t->rlimit[RLIMIT_NOFILE][0] = t->rlimit[RLIMIT_NOFILE][1] = FILES_MAX;
+    for (unsigned i = 0; i < ARRAY_SIZE(p->rlimit); i++) p->rlimit[i][0] = p->rlimit[i][1] = RLIM_INFINITY;
+    p->rlimit[RLIMIT_STACK][0] = 8 << 20;
+    p->rlimit[RLIMIT_NOFILE][0] = p->rlimit[RLIMIT_NOFILE][1] = FILES_MAX;
     memset(task_frame(t), 0, sizeof(struct trapframe));
     task_prepare_start(t, kthread_start, (u64)fn, (u64)argument);
     task_publish(t);

@@ -9,7 +9,7 @@
 
 long sys_getpid(void) { return current->tgid; }
 long sys_gettid(void) { return current->pid; }
-long sys_getppid(void) { return current->parent ? current->parent->tgid : 0; }
+long sys_getppid(void) { return current->process->parent ? current->process->parent->pid : 0; }
 long sys_getuid(void) { return current->cred.uid; }
 long sys_geteuid(void) { return current->cred.euid; }
 long sys_getgid(void) { return current->cred.gid; }
@@ -17,46 +17,45 @@ long sys_getegid(void) { return current->cred.egid; }
 
 /* ---- process groups and sessions ------------------------------------------------------------------ */
 
-static struct task *find_or_self(pid_t pid) {
-    struct task *t = pid ? task_find(pid) : current;
-    return t && !t->kernel_thread ? t : NULL;
-}
+static struct process *find_or_self(pid_t pid) { return pid ? process_find(pid) : current->process; }
 
 static bool group_in_session(pid_t pgid, pid_t sid) {
-    struct task *t;
-    for_each_task(t) if (t->pgid == pgid && t->sid == sid) return true;
+    struct process *p;
+    for_each_process(p) if (p->pgid == pgid && p->sid == sid) return true;
     return false;
 }
 
 long sys_setpgid(pid_t pid, pid_t pgid) {
-    struct task *self = current;
+    struct process *self = current->process;
     if (pgid < 0) return -EINVAL;
-    struct task *t = find_or_self(pid);
-    if (!t || (t != self && t->parent != self)) return -ESRCH;
-    if (!pgid) pgid = t->pid;
-    if (t != self && t->sid != self->sid) return -EPERM;
-    if (t != self && t->did_exec) return -EACCES;
-    if (t->sid == t->pid) return -EPERM;
-    if (pgid != t->pid && !group_in_session(pgid, self->sid)) return -EPERM;
-    t->pgid = pgid;
+    struct process *p = find_or_self(pid);
+    if (!p) return -ESRCH;
+    if (pid && p->pid != pid) return -EINVAL; /* a thread that doesn't lead */
+    if (p != self && p->parent != self) return -ESRCH;
+    if (!pgid) pgid = p->pid;
+    if (p != self && p->sid != self->sid) return -EPERM;
+    if (p != self && p->did_exec) return -EACCES;
+    if (p->sid == p->pid) return -EPERM;
+    if (pgid != p->pid && !group_in_session(pgid, self->sid)) return -EPERM;
+    p->pgid = pgid;
     return 0;
 }
 
 long sys_getpgid(pid_t pid) {
-    struct task *t = find_or_self(pid);
-    return t ? t->pgid : -ESRCH;
+    struct process *p = find_or_self(pid);
+    return p ? p->pgid : -ESRCH;
 }
 
-long sys_getpgrp(void) { return current->pgid; }
+long sys_getpgrp(void) { return current->process->pgid; }
 
 long sys_getsid(pid_t pid) {
-    struct task *t = find_or_self(pid);
-    return t ? t->sid : -ESRCH;
+    struct process *p = find_or_self(pid);
+    return p ? p->sid : -ESRCH;
 }
 
 long sys_setsid(void) {
-    struct task *self = current, *t;
-    for_each_task(t) if (t->pgid == self->pid) return -EPERM;
+    struct process *self = current->process, *p;
+    for_each_process(p) if (p->pgid == self->pid) return -EPERM;
     self->pgid = self->sid = self->pid;
     self->tty = NULL;
     return self->pid;

@@ -28,10 +28,11 @@ long sys_sethostname(const char *name, size_t length) {
 
 long sys_sysinfo(struct sysinfo *to) {
     struct memory_stats m;
+    struct process *p;
     struct task *t;
     memory_stats(&m);
     struct sysinfo info = { .uptime = ktime() / NSEC_PER_SEC, .totalram = m.total_pages, .freeram = m.free_pages, .mem_unit = PAGE_SIZE };
-    for_each_task(t) info.procs++;
+    for_each_process(p) for_each_thread(t, p) info.procs++;
     return put_user(info, to);
 }
 
@@ -151,12 +152,12 @@ long sys_getrandom(void *buf, size_t count, unsigned flags) {
 /* ---- limits ----------------------------------------------------------------------------------------- */
 
 long sys_prlimit64(pid_t pid, unsigned resource, const u64 *limit, u64 *old) {
-    struct task *t = pid ? task_find(pid) : current;
+    struct process *p = pid ? process_find(pid) : current->process;
     u64 new[2], before[2];
-    if (resource >= ARRAY_SIZE(t->rlimit)) return -EINVAL;
-    if (!t || t->kernel_thread) return -ESRCH;
-    if (t != current && t->cred.uid != current->cred.uid && !capable(CAP_SYS_RESOURCE)) return -EPERM;
-    memcpy(before, t->rlimit[resource], sizeof(before));
+    if (resource >= ARRAY_SIZE(p->rlimit)) return -EINVAL;
+    if (!p) return -ESRCH;
+    if (p != current->process && p->leader->cred.uid != current->cred.uid && !capable(CAP_SYS_RESOURCE)) return -EPERM;
+    memcpy(before, p->rlimit[resource], sizeof(before));
     if (limit) {
         if (copy_from_user(new, limit, sizeof(new))) return -EFAULT;
         if (new[0] > new[1]) return -EINVAL;
@@ -164,7 +165,7 @@ long sys_prlimit64(pid_t pid, unsigned resource, const u64 *limit, u64 *old) {
         if (resource == RLIMIT_NOFILE && new[1] > FILES_MAX) return -EPERM;
     }
     if (old && copy_to_user(old, before, sizeof(before))) return -EFAULT;
-    if (limit) memcpy(t->rlimit[resource], new, sizeof(new));
+    if (limit) memcpy(p->rlimit[resource], new, sizeof(new));
     return 0;
 }
 

@@ -27,13 +27,33 @@ static struct timeval to_timeval(u64 ns) { return (struct timeval){ ns / NSEC_PE
 static u64 run_time(const struct task *t) { return t->run_time + (t == current ? ktime() - t->switched_in : 0); }
 
 /* Time in user mode is measured by the TSC at every crossing; the rest of the turns is the kernel's. */
-u64 task_user_time(const struct task *t) { return MIN(clock_cycles_ns(t->user_cycles), run_time(t)); }
+static struct times task_times(const struct task *t) {
+    u64 run = run_time(t);
+    return (struct times){ run, MIN(clock_cycles_ns(t->user_cycles), run), t->minor_faults, t->major_faults };
+}
+
+void times_add(struct times *sum, struct times more) {
+    sum->run += more.run;
+    sum->user += more.user;
+    sum->minor_faults += more.minor_faults;
+    sum->major_faults += more.major_faults;
+}
+
+/* The leader counts even when it has ended. */
+struct times process_times(const struct process *p) {
+    struct times all = p->gone;
+    struct task *t;
+    times_add(&all, task_times(p->leader));
+    for_each_thread(t, p) if (t != p->leader) times_add(&all, task_times(t));
+    return all;
+}
 
 static int read_clock(int clock, u64 *ns) {
     switch (clock) {
     case CLOCK_REALTIME: case CLOCK_REALTIME_COARSE: *ns = real_time(); return 0;
     case CLOCK_MONOTONIC: case CLOCK_MONOTONIC_RAW: case CLOCK_MONOTONIC_COARSE: case CLOCK_BOOTTIME: *ns = ktime(); return 0;
-    case CLOCK_PROCESS_CPUTIME_ID: case CLOCK_THREAD_CPUTIME_ID: *ns = run_time(current); return 0;
+    case CLOCK_PROCESS_CPUTIME_ID: *ns = process_times(current->process).run; return 0;
+    case CLOCK_THREAD_CPUTIME_ID: *ns = run_time(current); return 0;
     default: return -EINVAL;
     }
 }
@@ -98,26 +118,26 @@ long sys_clock_nanosleep(int clock, int flags, const struct timespec *request, s
 /* ---- alarms ----------------------------------------------------------------------------------------- */
 
 static void alarm_expired(struct timer *timer) {
-    struct task *t = container_of(timer, struct task, alarm);
-    send_signal(t, SIGALRM);
-    if (t->alarm_interval) timer_start(timer, ktime() + t->alarm_interval);
+    struct process *p = container_of(timer, struct process, alarm);
+    send_signal(p->leader, SIGALRM);
+    if (p->alarm_interval) timer_start(timer, ktime() + p->alarm_interval);
 }
 
-static u64 alarm_left(const struct task *t) {
-    u64 now = ktime();
-    return !t->alarm.deadline ? 0 : t->alarm.deadline > now ? t->alarm.deadline - now : 1;
+static u64 alarm_left(void) {
+    u64 now = ktime(), deadline = current->process->alarm.deadline;
+    return !deadline ? 0 : deadline > now ? deadline - now : 1;
 }
 
 static void alarm_set(u64 after, u64 interval) {
-    struct task *t = current;
-    timer_cancel(&t->alarm);
-    t->alarm_interval = interval;
-    t->alarm.expired = alarm_expired;
-    if (after) timer_start(&t->alarm, ktime() + after);
+    struct process *p = current->process;
+    timer_cancel(&p->alarm);
+    p->alarm_interval = interval;
+    p->alarm.expired = alarm_expired;
+    if (after) timer_start(&p->alarm, ktime() + after);
 }
 
 long sys_alarm(unsigned seconds) {
-    u64 left = alarm_left(current);
+    u64 left = alarm_left();
     alarm_set(seconds * NSEC_PER_SEC, 0);
     return (left + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
 }
@@ -129,7 +149,7 @@ static int timeval_ns(struct timeval t, u64 *ns) {
 }
 
 static struct itimerval alarm_value(void) {
-    return (struct itimerval){ to_timeval(current->alarm_interval), to_timeval(alarm_left(current)) };
+    return (struct itimerval){ to_timeval(current->process->alarm_interval), to_timeval(alarm_left()) };
 }
 
 long sys_getitimer(int which, struct itimerval *value) {
@@ -149,38 +169,31 @@ long sys_setitimer(int which, const struct itimerval *value, struct itimerval *o
 
 /* ---- time used -------------------------------------------------------------------------------------- */
 
-static void fill_usage(struct rusage *u, u64 total, u64 user) {
-    u->ru_utime = to_timeval(user);
-    u->ru_stime = to_timeval(total - user);
+static struct rusage usage_of(struct times t) {
+    return (struct rusage){ .ru_utime = to_timeval(t.user), .ru_stime = to_timeval(t.run - t.user), .ru_minflt = t.minor_faults,
+                            .ru_majflt = t.major_faults };
 }
 
-void task_usage(const struct task *t, struct rusage *u) {
-    memset(u, 0, sizeof(*u));
-    fill_usage(u, run_time(t) + t->child_run_time, task_user_time(t) + t->child_user_time);
-    u->ru_minflt = t->minor_faults;
-    u->ru_majflt = t->major_faults;
+void process_usage(const struct process *p, struct rusage *u) {
+    struct times all = process_times(p);
+    times_add(&all, p->waited);
+    *u = usage_of(all);
 }
 
 long sys_getrusage(int who, struct rusage *usage) {
-    struct task *t = current;
-    struct rusage u = { 0 };
-    if (who == RUSAGE_CHILDREN) {
-        fill_usage(&u, t->child_run_time, t->child_user_time);
-    } else if (who == RUSAGE_SELF || who == RUSAGE_THREAD) {
-        fill_usage(&u, run_time(t), task_user_time(t));
-        u.ru_minflt = t->minor_faults;
-        u.ru_majflt = t->major_faults;
-    } else {
-        return -EINVAL;
+    struct process *p = current->process;
+    switch (who) {
+    case RUSAGE_CHILDREN: return put_user(usage_of(p->waited), usage);
+    case RUSAGE_SELF: return put_user(usage_of(process_times(p)), usage);
+    case RUSAGE_THREAD: return put_user(usage_of(task_times(current)), usage);
+    default: return -EINVAL;
     }
-    return put_user(u, usage);
 }
 
 long sys_times(struct tms *buf) {
-    struct task *t = current;
-    u64 user = task_user_time(t);
-    struct tms times = { user / NS_PER_CLOCK_TICK, (run_time(t) - user) / NS_PER_CLOCK_TICK,
-                         t->child_user_time / NS_PER_CLOCK_TICK, (t->child_run_time - t->child_user_time) / NS_PER_CLOCK_TICK };
+    struct times own = process_times(current->process), waited = current->process->waited;
+    struct tms times = { own.user / NS_PER_CLOCK_TICK, (own.run - own.user) / NS_PER_CLOCK_TICK,
+                         waited.user / NS_PER_CLOCK_TICK, (waited.run - waited.user) / NS_PER_CLOCK_TICK };
     if (buf && put_user(times, buf)) return -EFAULT;
     return ktime() / NS_PER_CLOCK_TICK;
 }
