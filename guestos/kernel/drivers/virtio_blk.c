@@ -134,8 +134,8 @@ static long file_ioctl(struct file *f, unsigned command, unsigned long argument)
     int small = 512;
     switch (command) {
     case BLKGETSIZE64: value *= 512; /* fall through */
-    case BLKGETSIZE: return io_put(&(struct io){ (char *)argument, 8, true }, &value, 8);
-    case BLKSSZGET: return io_put(&(struct io){ (char *)argument, 4, true }, &small, 4);
+    case BLKGETSIZE: return io_put(&(struct io){ .base = (char *)argument, .left = 8, .user = true }, &value, 8);
+    case BLKSSZGET: return io_put(&(struct io){ .base = (char *)argument, .left = 4, .user = true }, &small, 4);
     case BLKFLSBUF: return block_sync(&disk->block);
     default: return -ENOTTY;
     }

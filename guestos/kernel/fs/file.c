@@ -7,29 +7,60 @@
 #include "syscalls.h"
 
 #define FIRST_SLOTS 16
+#define IOV_MAX 1024
+
+/* Where the next of n bytes are, `*part` of them together; moves past these. */
+static char *io_next(struct io *io, size_t n, size_t *part) {
+    while (io->next && !io->here) {
+        io->base = io->next->base;
+        io->here = io->next++->length;
+    }
+    *part = io->next ? MIN(n, io->here) : n;
+    io->here -= *part;
+    io->left -= *part;
+    return (io->base += *part) - *part;
+}
 
 int io_put(struct io *io, const void *from, size_t n) {
-    if (!io->user) memcpy(io->base, from, n);
-    else if (copy_to_user(io->base, from, n)) return -EFAULT;
-    io->base += n;
-    io->left -= n;
+    for (size_t part; n; from += part, n -= part) {
+        char *to = io_next(io, n, &part);
+        if (!io->user) memcpy(to, from, part);
+        else if (copy_to_user(to, from, part)) return -EFAULT;
+    }
     return 0;
 }
 
 int io_get(struct io *io, void *to, size_t n) {
-    if (!io->user) memcpy(to, io->base, n);
-    else if (copy_from_user(to, io->base, n)) return -EFAULT;
-    io->base += n;
-    io->left -= n;
+    for (size_t part; n; to += part, n -= part) {
+        const char *from = io_next(io, n, &part);
+        if (!io->user) memcpy(to, from, part);
+        else if (copy_from_user(to, from, part)) return -EFAULT;
+    }
     return 0;
 }
 
 int io_zero(struct io *io, size_t n) {
-    if (!io->user) memset(io->base, 0, n);
-    else if (clear_user(io->base, n)) return -EFAULT;
-    io->base += n;
-    io->left -= n;
+    for (size_t part; n; n -= part) {
+        char *to = io_next(io, n, &part);
+        if (!io->user) memset(to, 0, part);
+        else if (clear_user(to, part)) return -EFAULT;
+    }
     return 0;
+}
+
+int io_vector(struct io *io, const struct iovec *from, size_t count, struct iovec few[8], struct iovec **vector) {
+    *vector = few;
+    if (count > IOV_MAX) return -EINVAL;
+    if (count > 8 && !(*vector = kmalloc(count * sizeof(**vector)))) return -ENOMEM;
+    int error = copy_from_user(*vector, from, count * sizeof(**vector));
+    *io = (struct io){ .user = true, .next = *vector };
+    for (size_t i = 0; i < count && !error; i++) {
+        size_t length = (*vector)[i].length;
+        if ((ssize_t)length < 0 || (ssize_t)(io->left += length) < 0) error = -EINVAL;
+        else if (!user_range_ok((*vector)[i].base, length)) error = -EFAULT;
+    }
+    if (error && *vector != few) kfree(*vector);
+    return error;
 }
 
 /* ---- open files ---- */
@@ -40,6 +71,7 @@ struct file *file_new(const struct file_ops *ops, struct inode *inode, u32 flags
     file->refs = 1;
     file->ops = ops;
     file->inode = inode_get(inode);
+    list_init(&file->watches);
     file->flags = flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
     return file;
 }
@@ -50,7 +82,8 @@ struct file *file_get(struct file *file) {
 }
 
 void file_put(struct file *file) {
-    if (--file->refs) return;
+    if (!file || --file->refs) return;
+    if (!list_empty(&file->watches)) epoll_forget(file);
     if (file->ops->release) file->ops->release(file);
     struct path path = file->path;
     inode_put(file->inode);
@@ -155,6 +188,17 @@ int fd_install(struct file *file, int at_least, bool cloexec) {
     if (error) return error;
     files->slot[fd] = file;
     files->cloexec[fd] = cloexec;
+    return fd;
+}
+
+int fd_open(const struct file_ops *ops, struct inode *inode, void *data, u32 flags) {
+    struct file *f = inode ? file_new(ops, inode, flags) : NULL;
+    if (!f && ops->release) ops->release(&(struct file){ .ops = ops, .inode = inode, .data = data, .flags = flags });
+    inode_put(inode);
+    if (!f) return -ENOMEM;
+    f->data = data;
+    int fd = fd_install(f, 0, flags & O_CLOEXEC);
+    if (fd < 0) file_put(f);
     return fd;
 }
 

@@ -48,9 +48,24 @@ void inode_put(struct inode *inode) {
     kfree(inode);
 }
 
-struct timespec time_now(void) {
-    u64 now = real_time();
-    return (struct timespec){ now / NSEC_PER_SEC, now % NSEC_PER_SEC };
+struct timespec time_now(void) { return ns_to_timespec(real_time()); }
+
+static int never_stored(struct inode *inode) { return 0; }
+
+struct inode *inode_anonymous(u32 mode) {
+    static struct superblock sb = { .type = "anon", .block_size = PAGE_SIZE };
+    static const struct inode_ops ops = { .changed = never_stored };
+    static u64 next_ino;
+    if (!sb.dev) sb.dev = superblock_new_device();
+    struct inode *inode = inode_new(&sb, ++next_ino);
+    if (!inode) return NULL;
+    inode->ops = &ops;
+    inode->mode = mode;
+    inode->nlink = 1;
+    inode->uid = current->cred.fsuid;
+    inode->gid = current->cred.fsgid;
+    inode->atime = inode->mtime = inode->ctime = time_now();
+    return inode;
 }
 
 void inode_touch(struct inode *inode, bool data_changed) {

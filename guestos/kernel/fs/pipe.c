@@ -20,11 +20,6 @@ struct pipe {
     struct wait_queue readable, writable;
 };
 
-static struct superblock pipefs = { .type = "pipefs", .block_size = PAGE_SIZE };
-
-static int pipe_changed(struct inode *inode) { return 0; }
-static const struct inode_ops pipe_inode_ops = { .changed = pipe_changed };
-
 static struct pipe *pipe_new(void) { return kzalloc(sizeof(struct pipe)); }
 
 static void pipe_free(struct pipe *pipe) {
@@ -172,46 +167,19 @@ const struct file_ops fifo_ops = {
 
 long sys_pipe2(int *fds, int flags) {
     if (flags & ~(O_CLOEXEC | O_NONBLOCK)) return -EINVAL;      /* O_DIRECT: packets aren't offered */
-    static u64 next_ino;
-    if (!pipefs.dev) pipefs.dev = superblock_new_device();
-    struct inode *inode = inode_new(&pipefs, ++next_ino);
-    if (!inode) return -ENOMEM;
-    inode->ops = &pipe_inode_ops;
-    inode->mode = S_IFIFO | 0600;
-    inode->nlink = 1;
-    inode->uid = current->cred.fsuid;
-    inode->gid = current->cred.fsgid;
-    inode->atime = inode->mtime = inode->ctime = time_now();
-    inode->pipe = pipe_new();
-    struct file *end[2] = { NULL, NULL };
-    int fd[2] = { -ENOMEM, -ENOMEM };
-    if (!inode->pipe) goto fail;
-    for (int i = 0; i < 2; i++) {
-        end[i] = file_new(&pipe_ops, inode, (i ? O_WRONLY : O_RDONLY) | (flags & O_NONBLOCK));
-        if (!end[i]) goto fail;
-        enter(inode->pipe, end[i]);
+    struct inode *inode = inode_anonymous(S_IFIFO | 0600);
+    if (!inode || !(inode->pipe = pipe_new())) {
+        inode_put(inode);
+        return -ENOMEM;
     }
-    fd[0] = fd_install(end[0], 0, flags & O_CLOEXEC);
-    fd[1] = fd[0] < 0 ? fd[0] : fd_install(end[1], 0, flags & O_CLOEXEC);
-    if (fd[1] >= 0) {
-        inode_put(inode);                       /* the files hold it */
-        if (!copy_to_user(fds, fd, sizeof(fd))) return 0;
-        sys_close(fd[0]);
-        sys_close(fd[1]);
-        return -EFAULT;
-    }
-    if (fd[0] >= 0) {                           /* fails only when the table is full */
-        sys_close(fd[0]);
-        end[0] = NULL;
-    }
-fail:
-    if (inode->pipe && !end[0] && !end[1]) {
-        pipe_free(inode->pipe);
-        inode->pipe = NULL;
-    }
-    for (int i = 0; i < 2; i++)
-        if (end[i]) file_put(end[i]);
-    inode_put(inode);
-    return fd[1];
+    inode->pipe->readers = inode->pipe->writers = 1;
+    int fd[2];
+    fd[0] = fd_open(&pipe_ops, inode_get(inode), NULL, O_RDONLY | flags);
+    fd[1] = fd_open(&pipe_ops, inode, NULL, O_WRONLY | flags);
+    int error = fd[0] < 0 ? fd[0] : fd[1] < 0 ? fd[1] : copy_to_user(fds, fd, sizeof(fd));
+    if (!error) return 0;
+    sys_close(fd[0]);
+    sys_close(fd[1]);
+    return error;
 }
 long sys_pipe(int *fds) { return sys_pipe2(fds, 0); }

@@ -126,7 +126,11 @@ static int read_jump(struct inode *inode, char *to, size_t size) {
     struct path path;
     struct file *f;
     int error = target(inode, &path, &f);
-    if (error == -ENXIO) return MIN((size_t)snprintf(to, size, "pipe:[%lu]", f->inode->ino), size);
+    if (error == -ENXIO) {
+        if (f->ops->name) error = snprintf(to, size, "anon_inode:[%s]", f->ops->name);
+        else error = snprintf(to, size, "%s:[%lu]", S_ISFIFO(f->inode->mode) ? "pipe" : "socket", f->inode->ino);
+        return MIN((size_t)error, size);
+    }
     if (error) return error;
     char *room = kmalloc(PATH_MAX);
     char *text = room ? path_text(&path, room, PATH_MAX) : ERR_PTR(-ENOMEM);

@@ -8,9 +8,6 @@
 #include "syscalls.h"
 
 #define RW_MAX 0x7ffff000UL             /* read(2): at most this many bytes in one call */
-#define IOV_MAX 1024
-
-struct iovec { char *base; size_t length; };
 
 static bool readable(const struct file *f) { return !(f->flags & O_PATH) && (f->flags & O_ACCMODE) != O_WRONLY; }
 static bool writable(const struct file *f) { return !(f->flags & O_PATH) && (f->flags & O_ACCMODE) != O_RDONLY; }
@@ -20,7 +17,7 @@ static ssize_t move_at(struct file *f, struct io *io, u64 pos, bool write) {
     if (S_ISDIR(f->inode->mode)) return -EISDIR;
     if (write ? !f->ops->write : !f->ops->read) return -EINVAL;
     io->left = MIN(io->left, RW_MAX);
-    if (io->user && !user_range_ok(io->base, io->left)) return -EFAULT;
+    if (io->user && !io->next && !user_range_ok(io->base, io->left)) return -EFAULT;
     ssize_t n = write ? f->ops->write(f, io, pos) : f->ops->read(f, io, pos);
     if (n == -EPIPE && write) send_signal(current, SIGPIPE);
     return n;
@@ -40,7 +37,7 @@ ssize_t vfs_read_at(struct file *f, u64 pos, void *to, size_t n) {
     if (!f->ops->read) return -EINVAL;
     size_t done = 0;
     while (done < n) {
-        struct io io = { (char *)to + done, n - done, false };
+        struct io io = { .base = (char *)to + done, .left = n - done };
         ssize_t got = f->ops->read(f, &io, pos + done);
         if (got <= 0) return done ? (ssize_t)done : got;
         done += got;
@@ -49,7 +46,7 @@ ssize_t vfs_read_at(struct file *f, u64 pos, void *to, size_t n) {
 }
 
 ssize_t vfs_write_at(struct file *f, u64 pos, const void *from, size_t n) {
-    struct io io = { (char *)from, n, false };
+    struct io io = { .base = (char *)from, .left = n };
     return f->ops->write ? f->ops->write(f, &io, pos) : -EINVAL;
 }
 
@@ -57,7 +54,7 @@ static long move_fd(int fd, char *buf, size_t count, bool write, bool positioned
     if (positioned && offset < 0) return -EINVAL;
     struct file *f = fd_get(fd);
     if (!f) return -EBADF;
-    struct io io = { buf, count, true };
+    struct io io = { .base = buf, .left = count, .user = true };
     long n = positioned && f->ops->stream ? -ESPIPE : positioned ? move_at(f, &io, offset, write) : move(f, &io, write);
     file_put(f);
     return n;
@@ -72,37 +69,13 @@ long sys_pwrite64(int fd, const char *buf, size_t count, off_t offset) {
 
 static long move_vector(int fd, const struct iovec *iov, int count, bool write) {
     struct file *f = fd_get(fd);
-    if (!f) return -EBADF;
-    struct iovec few[8], *vector = few;
-    long result = -EINVAL, total = 0;
-    if (count < 0 || count > IOV_MAX) goto out;
-    result = -ENOMEM;
-    if (count > (int)ARRAY_SIZE(few) && !(vector = kmalloc(count * sizeof(*vector)))) goto out;
-    result = -EFAULT;
-    if (copy_from_user(vector, iov, count * sizeof(*vector))) goto out;
-    for (int i = 0; i < count; i++) {
-        result = -EINVAL;
-        if ((ssize_t)vector[i].length < 0 || (total += vector[i].length) < 0) goto out;
-        result = -EFAULT;
-        if (!user_range_ok(vector[i].base, vector[i].length)) goto out;
+    struct iovec few[8], *vector;
+    struct io io;
+    long result = !f || !(write ? writable(f) : readable(f)) ? -EBADF : io_vector(&io, iov, count, few, &vector);
+    if (!result) {
+        if (io.left) result = move(f, &io, write);
+        if (vector != few) kfree(vector);
     }
-    if (!count && (write ? !writable(f) : !readable(f))) result = -EBADF;
-    else result = 0;
-    for (int i = 0; i < count; i++) {
-        if (!vector[i].length && i + 1 < count) continue;
-        struct io io = { vector[i].base, vector[i].length, true };
-        ssize_t n = move(f, &io, write);
-        if (n < 0) {
-            if (!result) result = n;
-            break;
-        }
-        result += n;
-        if ((size_t)n < vector[i].length) break;
-        /* A terminal or pipe that gave something must not be waited for again. */
-        if (!write && f->ops->stream && n) break;
-    }
-out:
-    if (vector != few) kfree(vector);
     file_put(f);
     return result;
 }
@@ -163,7 +136,7 @@ long sys_sendfile(int out_fd, int in_fd, off_t *offset, size_t count) {
             if (!result) result = n;
             break;
         }
-        struct io io = { page, n, false };
+        struct io io = { .base = page, .left = n };
         ssize_t written = move(out, &io, true);
         if (written < 0) {
             if (!result) result = written;
@@ -178,8 +151,8 @@ long sys_sendfile(int out_fd, int in_fd, off_t *offset, size_t count) {
     if (!offset) in->pos = pos;
 done:
     if (page) free_pages(page, 0);
-    if (in) file_put(in);
-    if (out) file_put(out);
+    file_put(in);
+    file_put(out);
     return result;
 }
 

@@ -15,6 +15,7 @@ struct sysinfo {
     u64 totalhigh, freehigh;
     u32 mem_unit;
 };
+struct itimerspec { struct timespec it_interval, it_value; };
 struct itimerval { struct timeval it_interval, it_value; };
 struct sigstack { u64 ss_sp; s32 ss_flags; u64 ss_size; };
 #define SS_ONSTACK 1

@@ -39,11 +39,13 @@ void spin_unlock(struct spinlock *, u64 flags);
 struct wait_queue {
     struct waiter *first, *last;
 };
-/* One task's place in one queue; on the waiting task's stack. */
+/* One task's place in one queue, on the waiting task's stack; or with `woken`, which may be called in
+ * an interrupt, a watcher's. */
 struct waiter {
     struct wait_queue *queue; /* NULL when not queued */
     struct waiter *next, *prev;
-    struct task *task;
+    union { struct task *task; void *owner; };
+    void (*woken)(struct waiter *);
 };
 #define WAITER { .queue = NULL }
 

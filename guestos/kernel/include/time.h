@@ -21,5 +21,7 @@ struct timer {
 void timer_start(struct timer *, u64 deadline);  /* rearms if armed */
 void timer_cancel(struct timer *);
 
+static inline struct timespec ns_to_timespec(u64 ns) { return (struct timespec){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC }; }
+
 /* Copy and check a timespec of a program: 0, -EFAULT, or -EINVAL if not normal or negative. */
 int timespec_from_user(const struct timespec __user *, u64 *ns);

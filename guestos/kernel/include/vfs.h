@@ -121,16 +121,22 @@ struct kstatfs {                                /* struct statfs of the x86-64 A
 
 /* ---- bytes in and out: user or kernel memory -------------------------------------------------- */
 
+struct iovec { char *base; size_t length; };    /* as the ABI's */
+
 /* Where a read puts its bytes or a write takes them from. `user` memory may fault and sleep. */
 struct io {
     char *base;
-    size_t left;
+    size_t left;                    /* in all */
     bool user;
+    const struct iovec *next;       /* NULL: all of `left` is at base */
+    size_t here;                    /* else: what is at base; more is at *next */
 };
-/* Copy n <= left bytes and advance. 0, or -EFAULT with nothing advanced. */
+/* Copy n <= left bytes and advance. 0 or -EFAULT. */
 int io_put(struct io *io, const void *from, size_t n);
 int io_get(struct io *io, void *to, size_t n);
 int io_zero(struct io *io, size_t n);
+/* A program's vector of `count` pieces as *io; its copy *vector is to be freed unless it is `few`. */
+int io_vector(struct io *io, const struct iovec __user *from, size_t count, struct iovec few[8], struct iovec **vector);
 
 /* ---- inodes ----------------------------------------------------------------------------------- */
 
@@ -188,6 +194,7 @@ struct superblock {
 
 struct inode *inode_new(struct superblock *sb, u64 ino);    /* refs 1, zeroed; NULL: no memory */
 struct inode *inode_find(struct superblock *sb, u64 ino);   /* cached: one more reference, or NULL */
+struct inode *inode_anonymous(u32 mode);                    /* of no file system one could mount; NULL: no memory */
 struct inode *inode_get(struct inode *);                    /* these two take NULL, too */
 void inode_put(struct inode *);
 void inode_touch(struct inode *, bool data_changed);        /* mtime if data_changed, and ctime */
@@ -279,6 +286,7 @@ struct file_ops {
     long (*ioctl)(struct file *, unsigned command, unsigned long argument);
     int (*sync)(struct file *);
     bool stream;                    /* no position: lseek and pread give ESPIPE */
+    const char *name;               /* of a kind of file that has no path, in /proc/N/fd */
 };
 
 struct file {
@@ -289,6 +297,7 @@ struct file {
     struct inode *inode;            /* NULL for none (never for a path) */
     struct path path;               /* path.mnt is NULL for pipes */
     void *data;                     /* the opener's: a tty, a pipe, text of procfs */
+    struct list watches;            /* epoll's */
 };
 
 /* readdir hands its entries to this; a nonzero return means "full, stop before this one". */
@@ -325,6 +334,9 @@ void files_close_on_exec(struct files *);
 
 struct file *fd_get(int fd);                        /* of the current task, referenced; NULL: EBADF */
 int fd_install(struct file *, int at_least, bool cloexec);  /* takes the reference; -EMFILE keeps it */
+/* A descriptor for an object without a path: takes the inode's reference (NULL: there was no memory for
+ * it); if it fails, releases `data`. */
+int fd_open(const struct file_ops *, struct inode *, void *data, u32 flags);
 
 /* Root, working directory and umask; shared between tasks by CLONE_FS. */
 struct fs_context {
@@ -339,8 +351,32 @@ void fs_put(struct fs_context *);
 
 /* ---- poll --------------------------------------------------------------------------------------- */
 
-/* Called by a file's poll operation: "wake me when this queue is woken". */
+/* Called by a file's poll operation: "tell me when this queue is woken". */
 void poll_wait(struct poll_table *, struct wait_queue *);
+/* POLL* that holds now; with a table, its waiters are put into the file's queues. */
+int file_poll(struct file *, struct poll_table *);
+
+/* Waiters, one for each queue that a file names; they stay where they are, so chunks, not one array. */
+struct poll_chunk {
+    struct poll_chunk *next;
+    int used;
+    struct { struct waiter waiter; struct file *file; } slot[4];
+};
+struct poll_table {
+    struct poll_chunk *chunks, first;       /* NULL at first */
+    bool no_memory;
+    struct file *file;                      /* being asked, and to be kept while it is waited for; or NULL */
+    void (*woken)(struct waiter *);         /* with waiter->owner; NULL: the current task is woken */
+    void *owner;
+};
+void poll_table_empty(struct poll_table *);
+
+u64 deadline_in(u64 ns);                            /* from now; 1, which is past, for 0 */
+int deadline_from_user(const struct timespec __user *, u64 *deadline);  /* 0, never, for no timespec */
+/* The mask a call runs under is put back after the handler of the signal that ended it, or at once. */
+int call_mask_set(const u64 __user *mask, size_t size);
+void call_mask_unset(const u64 __user *mask, bool interrupted);
+void epoll_forget(struct file *);                   /* it is being closed */
 
 /* ---- file systems and mounts -------------------------------------------------------------------- */
 

@@ -18,7 +18,7 @@ void spin_unlock(struct spinlock *lock, u64 flags) {
 
 void wait_add(struct wait_queue *queue, struct waiter *w) {
     u64 flags = irq_save();
-    w->task = current;
+    if (!w->woken) w->task = current;
     w->queue = queue;
     w->next = NULL;
     w->prev = queue->last;
@@ -42,7 +42,8 @@ void wake_up(struct wait_queue *queue) {
     if (!queue->first) return;
     u64 flags = irq_save();
     for (struct waiter *w = queue->first; w; w = w->next)
-        if (w->task->state == TASK_SLEEPING || w->task->state == TASK_BLOCKED) wake_task(w->task);
+        if (w->woken) w->woken(w);
+        else if (w->task->state == TASK_SLEEPING || w->task->state == TASK_BLOCKED) wake_task(w->task);
     irq_restore(flags);
 }
 

@@ -21,7 +21,6 @@
 #define RUSAGE_THREAD 1
 #define NS_PER_CLOCK_TICK (NSEC_PER_SEC / 100)
 
-static struct timespec to_timespec(u64 ns) { return (struct timespec){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC }; }
 static struct timeval to_timeval(u64 ns) { return (struct timeval){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC / 1000 }; }
 
 static u64 run_time(const struct task *t) { return t->run_time + (t == current ? ktime() - t->switched_in : 0); }
@@ -61,13 +60,13 @@ static int read_clock(int clock, u64 *ns) {
 long sys_clock_gettime(int clock, struct timespec *time) {
     u64 ns;
     int error = read_clock(clock, &ns);
-    return error ? error : put_user(to_timespec(ns), time);
+    return error ? error : put_user(ns_to_timespec(ns), time);
 }
 
 long sys_clock_getres(int clock, struct timespec *resolution) {
     u64 ns;
     int error = read_clock(clock, &ns);
-    return error || !resolution ? error : put_user(to_timespec(1), resolution);
+    return error || !resolution ? error : put_user(ns_to_timespec(1), resolution);
 }
 
 long sys_gettimeofday(struct timeval *tv, void *tz) {
@@ -94,7 +93,7 @@ static long sleep_till(u64 deadline, struct timespec __user *remain) {
     if (result == -ETIMEDOUT) return 0;
     u64 now = ktime();
     t->sleep_until = deadline;
-    if (remain && put_user(to_timespec(deadline > now ? deadline - now : 0), remain)) return -EFAULT;
+    if (remain && put_user(ns_to_timespec(deadline > now ? deadline - now : 0), remain)) return -EFAULT;
     return -ERESTARTNOHAND;
 }
 

@@ -1,0 +1,52 @@
+"""Test programs of named properties (programs/properties.h): run in the guest, and on this Linux as the oracle."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import re
+import subprocess
+from pathlib import Path
+
+from guestos import build, images
+from tests.guestos import ours
+
+PROGRAMS = ("polltests",)
+#: What such a program prints of a property that holds.
+HOLDS = ": ok"
+
+
+@functools.cache
+def disk() -> Path:
+    """Our init, shell and tools, and PROGRAMS in /bin."""
+    ours.guest()
+    with open(ours.CACHE / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        entries = [*images.default_tree(build.build_user()), *(images.file(f"/bin/{name}", program(name), 0o755) for name in PROGRAMS)]
+        return ours._image(entries, "properties.img")
+
+
+def program(name: str) -> Path:
+    return build.build_program([ours.PROGRAMS / f"{name}.c"], ours.CACHE / name, [*build.USER_FLAGS, "-O1", "-w"])
+
+
+def names(name: str) -> list[str]:
+    """The properties that programs/NAME.c lists."""
+    return re.findall(r"\bT\((\w+)\)", (ours.PROGRAMS / f"{name}.c").read_text())
+
+
+def check_native(name: str, tmp_path: Path) -> None:
+    """Fails unless every property holds on this Linux: else it is no property to ask of the guest."""
+    ours.guest()
+    result = subprocess.run([program(name)], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert result.stdout == expected(name)
+
+
+def check_guest(name: str, *arguments: str) -> None:
+    """Fails unless every property holds in the guest (with "-l": without losing a page frame)."""
+    outcome = ours.run(" ".join(["cd /tmp;", name, *arguments]), disk(), memory="64M")
+    assert outcome.text == expected(name) and outcome.status == 0, outcome.text
+
+
+def expected(name: str) -> str:
+    return "".join(f"{x}{HOLDS}\n" for x in names(name)) + "0 failed\n"
