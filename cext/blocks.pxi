@@ -40,6 +40,22 @@ cdef struct Code:
     Form *forms
     EncodingInfo *encodings
     u64 flushes
+    u64 *breakpoints        # RIP values in ascending order; no block but a single instruction's begins at one or goes past it
+    u64 breakpoint_count
+    u64 passed_rip          # the breakpoint reported last, and the retired count then
+    u64 passed_at
+
+cdef bint is_breakpoint(Code *code, u64 rip) noexcept nogil:
+    cdef u64 low = 0
+    cdef u64 high = code.breakpoint_count
+    cdef u64 middle
+    while low < high:
+        middle = (low + high) >> 1
+        if code.breakpoints[middle] < rip:
+            low = middle + 1
+        else:
+            high = middle
+    return low < code.breakpoint_count and code.breakpoints[low] == rip
 
 cdef Code *code_of(CPU *cpu) noexcept nogil:
     return (<EngineLink*>(<char*>cpu + sizeof(CPU))).code
@@ -271,6 +287,8 @@ cdef Block *build_block(CPU *cpu, u64 la, u64 pa, u32 key) noexcept nogil:
     memset(&d, 0, sizeof(d))
     while count < limit:
         if cpu.code_size != 64 and count and ((rip + offset) & mask) > cpu.seg_limit[1]:
+            break
+        if count and code.breakpoint_count and is_breakpoint(code, (rip + offset) & mask):
             break
         room = 4096 - ((pa + offset) & 4095)
         if offset and (pa & 4095) + offset >= 4096:

@@ -62,7 +62,6 @@ cdef class CompiledCpu:
 
     cdef CPU *cpu
     cdef Code code
-    cdef Breakpoints points
     cdef unsigned char[::1] ram_view
     cdef unsigned char[::1] flags_view
     cdef public u64 quiet_until         # retired count up to which no device event is due, for step_quietly()
@@ -113,7 +112,7 @@ cdef class CompiledCpu:
         free(self.code.crossing)
         free(self.code.maps)
         free(self.code.arena)
-        free(self.points.addresses)
+        free(self.code.breakpoints)
 
     cdef int slice(self, u64 limit) except -1:
         cdef CPU *cpu = self.cpu
@@ -128,7 +127,7 @@ cdef class CompiledCpu:
             with nogil:
                 host = _mm_getcsr()
                 _mm_setcsr(host_mxcsr(cpu.mxcsr))
-                reason = run_loop(cpu, &self.points)
+                reason = run_loop(cpu)
                 cpu.mxcsr |= _mm_getcsr() & 0x3F
                 _mm_setcsr(host)
             cpu.current = NULL
@@ -166,7 +165,7 @@ cdef class CompiledCpu:
         cpu.budget = 1
         host = _mm_getcsr()
         _mm_setcsr(host_mxcsr(cpu.mxcsr))
-        reason = run_loop(cpu, &self.points)
+        reason = run_loop(cpu)
         cpu.mxcsr |= _mm_getcsr() & 0x3F
         _mm_setcsr(host)
         cpu.current = NULL
@@ -205,14 +204,17 @@ cdef class CompiledCpu:
             drop_page(self.cpu, page)
 
     def set_breakpoints(self, addresses):
-        """The set of RIP values to stop before."""
+        """The set of RIP values to stop before. Not from inside a bus call: it drops all decoded code."""
         cdef size_t n
-        free(self.points.addresses)
-        ordered = sorted(addresses)
-        self.points.addresses = <u64*>malloc(max(len(ordered), 1) * sizeof(u64))
+        ordered = sorted(set(addresses))
+        if ordered == [self.code.breakpoints[n] for n in range(self.code.breakpoint_count)]:
+            return
+        free(self.code.breakpoints)
+        self.code.breakpoints = <u64*>malloc(max(len(ordered), 1) * sizeof(u64))
         for n in range(len(ordered)):
-            self.points.addresses[n] = ordered[n]
-        self.points.count = len(ordered)
+            self.code.breakpoints[n] = ordered[n]
+        self.code.breakpoint_count = len(ordered)
+        flush_code(self.cpu)
 
     def read_field(self, size_t offset, str type_, size_t index):
         cdef char *at = <char*>self.cpu + offset

@@ -12,12 +12,6 @@ cdef enum:
     STOP_BREAKPOINT = 4
     STOP_ERROR = 5
 
-cdef struct Breakpoints:
-    u64 count
-    u64 *addresses
-    u64 passed_rip
-    u64 passed_at
-
 cdef void deliver(CPU *cpu, u64 vector, u64 error, bint is_fault) noexcept nogil:
     """Deliver an exception, or an interrupt or trap, with double and triple faults."""
     cdef u64 second, second_vector
@@ -60,15 +54,13 @@ cdef bint take_interrupt(CPU *cpu) noexcept nogil:
         return True
     return False
 
-cdef bint at_breakpoint(CPU *cpu, Breakpoints *points) noexcept nogil:
-    cdef u64 n
-    if points.passed_rip == cpu.rip and points.passed_at == cpu.slice_end - cpu.budget:
-        return False
-    for n in range(points.count):
-        if points.addresses[n] == cpu.rip:
-            points.passed_rip = cpu.rip
-            points.passed_at = cpu.slice_end - cpu.budget
-            return True
+cdef bint passed(CPU *cpu, Code *code) noexcept nogil:
+    """Whether the breakpoint at RIP was reported already, and the instruction is now to be run."""
+    cdef u64 now = cpu.slice_end - cpu.budget
+    if code.passed_rip == cpu.rip and code.passed_at == now:
+        return True
+    code.passed_rip = cpu.rip
+    code.passed_at = now
     return False
 
 cdef void run_single(CPU *cpu) noexcept nogil:
@@ -94,10 +86,12 @@ cdef void run_single(CPU *cpu) noexcept nogil:
         cpu.dr[6] |= 0x4000
         deliver(cpu, 1, 0, False)
 
-cdef int run_loop(CPU *cpu, Breakpoints *points) noexcept nogil:
+cdef int run_loop(CPU *cpu) noexcept nogil:
     cdef Block *block
     cdef Insn *link
     cdef u64 shadow, vector, flushes
+    cdef Code *code = code_of(cpu)
+    cdef bint stop
     while True:
         cpu.current = NULL
         link = cpu.link_from
@@ -122,12 +116,13 @@ cdef int run_loop(CPU *cpu, Breakpoints *points) noexcept nogil:
                 continue
         if cpu.halted:
             return STOP_HALT
-        if points.count and at_breakpoint(cpu, points):
+        stop = is_breakpoint(code, cpu.rip)
+        if stop and not passed(cpu, code):
             return STOP_BREAKPOINT
-        if shadow or cpu.flags & 0x100 or points.count:
+        if shadow or cpu.flags & 0x100 or stop:
             run_single(cpu)
             continue
-        flushes = code_of(cpu).flushes
+        flushes = code.flushes
         block = find_block(cpu, 0)
         if block == NULL:
             cpu.budget -= 1
@@ -135,7 +130,7 @@ cdef int run_loop(CPU *cpu, Breakpoints *points) noexcept nogil:
         if block.count > cpu.budget:
             run_single(cpu)
             continue
-        if link != NULL and block.dead == 0 and flushes == code_of(cpu).flushes and link.imm == cpu.rip:
+        if link != NULL and block.dead == 0 and flushes == code.flushes and link.imm == cpu.rip:
             link.disp = <u64>block
             (<u64*>&link.r)[0] = cpu.generation
         cpu.budget -= block.count

@@ -56,7 +56,8 @@ def struct_fields() -> str:
     return "\n".join(lines)
 
 
-def family_text(library, family: str) -> str:
+def family_text(library, family: str) -> tuple[str, list[tuple]]:
+    """The family's module, and its rows for tables.bin."""
     module = importlib.import_module(f"emu.isa.{family}")
     lines = [HEAD + DIRECTIVES, "from cext.core cimport *", 'include "../inline.pxi"', 'include "inline.pxi"', ""]
     rows, number = [], 0
@@ -85,16 +86,27 @@ def family_text(library, family: str) -> str:
         values = vars(module)[table]
         lines.append(f"cdef u64 TABLE_{table}[{len(values)}]")
         lines += [f"TABLE_{table}[{n}] = {constant(value).code}" for n, value in enumerate(values)]
-    lines += ["", "def handlers():", f'    """(key, addresses of {", ".join(VERSIONS)}, facts, fused) of each form."""', "    return ["]
-    for form in rows:
-        addresses = ", ".join(f"<size_t>&{form.versions[v]}" if v in form.versions else "0" for v in VERSIONS)
-        facts = form.facts
-        bits = (facts.flags_kind, int(facts.reads_flags), int(form.reads_flags_without), int(facts.may_leave),
-                 int(facts.ends_block), int(facts.direct), form.condition)
-        fused = ", ".join(f"<size_t>&{name}" if name else "0" for name in form.fused)
-        lines.append(f"        ({form.key!r}, ({addresses}), {bits}, ({fused})),")
-    lines.append("    ]")
-    return "\n".join(lines) + "\n"
+    # A plain list of stores: as a Python list of rows this one function took the C compiler ten times as long as the rest.
+    addresses = [name for form in rows for name in form_handlers(form)]
+    lines += ["", "cdef void addresses(size_t *out) noexcept nogil:"]
+    lines += [f"    out[{n}] = <size_t>&{name}" for n, name in enumerate(addresses)]
+    lines += ["", "def handlers():", '    """Addresses of the handlers, in the order of the rows in tables.bin."""',
+              f"    cdef size_t out[{len(addresses)}]", "    cdef size_t n", "    addresses(out)",
+              f"    return [out[n] for n in range({len(addresses)})]"]
+    return "\n".join(lines) + "\n", [form_row(form) for form in rows]
+
+
+def form_handlers(form) -> list[str]:
+    """Names of a form's handlers: its versions, then those fused with a branch, as form_row() says which there are."""
+    return [form.versions[v] for v in VERSIONS if v in form.versions] + [name for name in form.fused if name]
+
+
+def form_row(form) -> tuple:
+    """(key, which versions, facts, which fused) of a form; the addresses come from the family's module."""
+    facts = form.facts
+    bits = (facts.flags_kind, int(facts.reads_flags), int(form.reads_flags_without), int(facts.may_leave),
+            int(facts.ends_block), int(facts.direct), form.condition)
+    return form.key, tuple(int(v in form.versions) for v in VERSIONS), bits, tuple(int(bool(name)) for name in form.fused)
 
 
 def generate() -> list[str]:
@@ -126,13 +138,6 @@ def generate() -> list[str]:
         shared += [f"    global TABLE_{name}", f"    TABLE_{name} = table_of(tables['{name}'])"]
     if not tables:
         shared.append("    pass")
-    # What the engine needs of the texts at run time: so that starting it does not read them again.
-    data = marshal.dumps(({name: tuple(values) for name, values in tables.items()},
-                          [encoding_info(encoding) for encoding in encodings],
-                          [(f.name, f.type, f.count) for f in FIELDS + TRANSIENT]))
-    if not (OUT / "tables.bin").exists() or (OUT / "tables.bin").read_bytes() != data:
-        OUT.mkdir(exist_ok=True)
-        (OUT / "tables.bin").write_bytes(data)
     write(OUT / "inline.pxi", "\n".join(inline) + "\n")
     write(OUT / "inline_packed.pxi", "\n".join(packed) + "\n")
     twins = sorted(set(library.twin_files.values()))
@@ -141,8 +146,17 @@ def generate() -> list[str]:
     write(OUT / "__init__.py", HEAD)
     families = sorted({entry.family for entry in INSTRUCTIONS})
     write(OUT / "families.py", f"{HEAD}FAMILIES = {tuple(families)!r}\n")
+    rows = {}
     for family in families:
-        write(OUT / f"isa_{family}.pyx", family_text(library, family))
+        text, rows[family] = family_text(library, family)
+        write(OUT / f"isa_{family}.pyx", text)
+    # What the engine needs of the texts at run time: so that starting it does not read them again.
+    data = marshal.dumps(({name: tuple(values) for name, values in tables.items()},
+                          [encoding_info(encoding) for encoding in encodings],
+                          [(f.name, f.type, f.count) for f in FIELDS + TRANSIENT], rows))
+    if not (OUT / "tables.bin").exists() or (OUT / "tables.bin").read_bytes() != data:
+        OUT.mkdir(exist_ok=True)
+        (OUT / "tables.bin").write_bytes(data)
     for stale in OUT.glob("isa_*.pyx"):
         if stale.stem[4:] not in families:
             stale.unlink()

@@ -118,6 +118,10 @@ class Ioapic(Device):
         if self.lapic.matches(entry >> 56 & 0xFF, bool(entry & _LOGICAL)):
             self.lapic.deliver(entry >> 8 & 7, entry & 0xFF, level)
 
+    def masked(self, pin: int) -> bool:
+        """Is input `pin`, 0 to 23, masked?"""
+        return bool(self.state.table[pin] & _MASKED)
+
     def can_nmi(self) -> bool:
         """Is an input programmed to cause an NMI?"""
         return any(not entry & _MASKED and entry >> 8 & 7 == 4 for entry in self.state.table)

@@ -69,6 +69,10 @@ class Pic(Device):
         self._input(self.state.chips[irq >> 3], irq & 7, level)
         self._update()
 
+    def masked(self, irq: int) -> bool:
+        """Is request input `irq`, 0 to 15, masked?"""
+        return bool(self.state.chips[irq >> 3].imr >> (irq & 7) & 1)
+
     def acknowledge(self) -> int:
         """The INTA cycles: the vector (0 to 255) the CPU is given. With no request left it is the
         default IR7 of the chip that was asked, whose ISR bit stays clear."""

@@ -18,12 +18,14 @@ MASK64 = 0xFFFFFFFFFFFFFFFF
 
 
 def _install():
-    tables, infos, fields = marshal.loads((Path(generated.__file__).parent / "tables.bin").read_bytes())
+    tables, infos, fields, families = marshal.loads((Path(generated.__file__).parent / "tables.bin").read_bytes())
     if fields != [(f.name, f.type, f.count) for f in FIELDS + TRANSIENT]:
         raise ImportError("it was built from another emu/cpu/state.py; build it again (make build)")
     rows = []
     for family in FAMILIES:
-        rows += importlib.import_module(f"cext.generated.isa_{family}").handlers()
+        addresses = iter(importlib.import_module(f"cext.generated.isa_{family}").handlers())
+        rows += [(key, [has and next(addresses) for has in versions], facts, [has and next(addresses) for has in fused])
+                 for key, versions, facts, fused in families[family]]
     core.install(rows, infos, tables)
 
 

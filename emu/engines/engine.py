@@ -6,7 +6,7 @@ of the same text. The board (`emu.machine`) uses nothing of an engine but this p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol, runtime_checkable
@@ -64,6 +64,13 @@ class Engine(Protocol):
 
     def raise_nmi(self) -> None:
         """Latch one non-maskable interrupt (vector 2)."""
+        ...
+
+    def set_breakpoints(self, addresses: Collection[int]) -> None:
+        """Stop (BREAKPOINT) before each instruction at one of these RIP values; replaces the former set.
+
+        A run that begins where the last one stopped, at the same retired count, executes the instruction.
+        Not to be called from inside a bus callback."""
         ...
 
     def invalidate_page(self, page: int) -> None:

@@ -13,15 +13,17 @@ from emu.errors import ConfigurationError
 
 class Timer:
     """One alarm of one device. `deadline` is the virtual time in ns at which `callback()` is due, or
-    None. A timer fires once per `arm`; a periodic device arms it again from its callback."""
+    None. A timer fires once per `arm`; a periodic device arms it again from its callback. `wakes()` says
+    whether firing could interrupt a halted CPU as things are programmed now."""
 
-    __slots__ = ("name", "callback", "deadline", "_clock")
+    __slots__ = ("name", "callback", "deadline", "wakes", "_clock")
 
     def __init__(self, clock: Clock, name: str, callback: Callable[[], None]) -> None:
         self._clock = clock
         self.name = name
         self.callback = callback
         self.deadline: int | None = None
+        self.wakes: Callable[[], bool] = lambda: True
 
     def arm(self, at_ns: int) -> None:
         """Fire at virtual time `at_ns`; a time that has passed means: at the next chance."""
@@ -67,6 +69,10 @@ class Clock:
     def next_deadline(self) -> int | None:
         """The earliest deadline in ns, or None when no timer is armed. May lie in the past."""
         return self._next
+
+    def can_wake(self) -> bool:
+        """Is a timer armed that could interrupt a halted CPU?"""
+        return any(t.deadline is not None and t.wakes() for t in self.timers)
 
     def fire_due(self) -> int:
         """Call back every timer whose deadline has come, earliest first; returns how many.

@@ -308,8 +308,9 @@ class Machine:
             self._idle_events = 0
             return outcome(Reason.HALTED, f"HLT, and no interrupt during {IDLE_EVENTS} timer events")
         if idle is None:
-            if deadline is None:
-                return outcome(Reason.HALTED, "HLT, and no timer is running")
+            if not clock.can_wake():
+                return outcome(Reason.HALTED, "HLT, and no timer is running" if deadline is None else
+                               "HLT, and no timer is running whose interrupt is unmasked")
             self._skip(deadline)
             return None
         ahead = None if deadline is None else max(0, deadline - clock.now)

@@ -86,13 +86,25 @@ def test_repeated_strings_count_their_iterations(machine):
 
 def test_breakpoints_stop_before_their_instruction(machine):
     engine = start(machine, LOOP, rax=0, rbx=0, rcx=5)
-    if hasattr(engine, "set_breakpoints"):
-        engine.set_breakpoints({CODE + 3})
-    else:
-        engine.breakpoints = {CODE + 3}
+    engine.set_breakpoints({CODE + 3})
     for k in range(1, 4):
         assert engine.run(1000).reason is StopReason.BREAKPOINT
         assert engine.get("rip") == CODE + 3 and engine.get("gpr", 0) == k
+
+
+def test_breakpoints_come_and_go_in_code_that_runs(machine):
+    engine = start(machine, LOOP, rax=0, rbx=0, rcx=1_000_000)
+    engine.run(1000)
+    engine.set_breakpoints({CODE, CODE + 6})
+    seen = []
+    for _ in range(6):
+        assert engine.run(1000).reason is StopReason.BREAKPOINT
+        seen.append(engine.get("rip") - CODE)
+    assert seen == [0, 6] * 3 or seen == [6, 0] * 3
+    at = engine.retired
+    assert engine.run(1).reason is StopReason.LIMIT and engine.retired == at + 1
+    engine.set_breakpoints(())
+    assert engine.run(1000).reason is StopReason.LIMIT and engine.retired == at + 1001
 
 
 def test_flags_survive_the_instructions_that_keep_them(machine):

@@ -54,6 +54,9 @@ class ScriptedEngine:
             if not s["shutdown"]:
                 self.retired += 1
 
+    def set_breakpoints(self, addresses):
+        self.breakpoints = set(addresses)
+
     def execute(self, operation):
         s = self.s
         name, *arguments = operation

@@ -89,10 +89,16 @@ def test_halt_with_interrupts_disabled_is_forever():
 
 def test_halt_that_no_timer_event_ends_is_forever(monkeypatch):
     monkeypatch.setattr("emu.machine.machine.IDLE_EVENTS", 1000)
-    m = machine(*pics(0), ("hlt",))  # the PIT ticks at 18.2 Hz but is masked
+    program = [*pics(1), ("hlt",), ("jump", 10), ("iret",)]     # the PIT ticks at 18.2 Hz, but the first tick has no EOI
+    m = machine(*program, handlers={0x20: 12})
     result = m.run()
     assert result.reason is Reason.HALTED and "1000 timer events" in result.detail
     assert m.now > 20_000_000_000
+
+
+def test_halt_with_a_masked_timer_is_forever():
+    result = machine(*pics(0), ("hlt",)).run()
+    assert result.reason is Reason.HALTED and "unmasked" in result.detail
 
 
 def test_halt_without_any_timer():
@@ -126,7 +132,7 @@ def test_power_off_needs_the_right_value():
 
 def test_breakpoint():
     m = machine(*LOOP)
-    m.engine.breakpoints.add(1)
+    m.engine.set_breakpoints({1})
     result = m.run(10)
     assert (result.reason, result.retired) == (Reason.BREAKPOINT, 1)
 
