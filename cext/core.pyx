@@ -2,7 +2,6 @@
 """The runtime of the compiled engine: guest memory, TLB, block cache, run loop. No instruction's meaning is here."""
 
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memmove, memset
 from cext.v128 cimport V128, i64, u64

@@ -23,6 +23,7 @@ KINDS = {"flags_sub": 0, "flags_logic": 0, "flags_add": 1, "flags_result": 2, "f
 STACK = {"push", "pop", "peek", "drop", "check_target"}
 BLOCKED = {"sse": "cpu.fpu_blocked & 6", "x87": "(cpu.fpu_blocked & 1) | (cpu.fsw & 0x80)", "x87_nowait": "cpu.fpu_blocked & 1"}
 NO_FLAGS = -1
+READS = {"read", "read_at", "vector", "second", "pop", "peek"}      # of operands and the stack: they can fault
 
 # Instructions made once more together with the Jcc behind them: one dispatch less a loop, and the condition straight
 # from the operands (4 to 30%). Overflow and parity are too rare to be worth their code.
@@ -284,6 +285,9 @@ class HandlerTranslator(Translator):
             return Value("", VOID)
         kind = KINDS[name] + 1
         self.facts.flags_kind = kind if self.depth == 1 and self.facts.flags_kind in (0, kind) else 7
+        for call in (n for a in node.args for n in ast.walk(a) if isinstance(n, ast.Call)):
+            if ast.unparse(call.func).rsplit(".", 1)[-1] in READS:
+                self.fail(call, f"read into a local before cpu.{name}(): where its flags aren't wanted, the read would be lost")
         arguments = [self.expression(a) for a in node.args]
         value = self.call_shared(node, self.signatures[name], arguments)
         self.note_write()

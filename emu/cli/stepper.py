@@ -103,8 +103,6 @@ class Stepper:
             if done and self.machine.engine.get("rip") in self.breakpoints:
                 return self._after(RunResult(Reason.BREAKPOINT, done), lines)
             result = self.machine.step()
-            if result.reason is Reason.BREAKPOINT:
-                result = self.machine.step()
             if result.reason is not Reason.LIMIT:
                 return self._after(RunResult(result.reason, done, result.status, result.detail), lines)
             if number - done <= SHOWN_STEPS:

@@ -46,7 +46,8 @@ FIELDS: tuple[Field, ...] = (
     Field("star"), Field("lstar"), Field("cstar"), Field("sfmask"), Field("kernel_gs_base"),
     Field("sysenter_cs"), Field("sysenter_esp"), Field("sysenter_eip"), Field("tsc_aux"),
     Field("pat", reset=0x0007040600070406), Field("mtrr", count=32), Field("mtrr_def_type"), Field("misc_msr", count=16),
-    Field("tsc_offset", why="TSC minus the count of retired instructions"),
+    Field("tsc_step", reset=1, why="what a retired instruction adds to the TSC: the clock's step in ns"),
+    Field("tsc_offset", why="TSC minus tsc_step times the count of retired instructions"),
     Field("retired", why="instructions retired since power-on"),
     Field("random", reset=0x9E3779B97F4A7C15, why="state of the seeded generator behind RDRAND"),
     Field("mxcsr", reset=0x1F80), Field("xmm", "V128", 16),
@@ -78,7 +79,6 @@ TRANSIENT: tuple[Field, ...] = (
     Field("fp_raised", why="floating-point exceptions of the instruction in flight (SSE: Python engine only)"),
     Field("fr_mantissa", why="result of an x87 operation; see emu/cpu/float80.py"), Field("fr_exponent"),
     Field("fr2_mantissa", why="second result, of FXTRACT, FSINCOS and FPTAN"), Field("fr2_exponent"),
-    Field("d_prefix", why="decoder's scratch, see emu/cpu/decode.py"),
 )
 
 BY_NAME = {f.name: f for f in FIELDS + TRANSIENT}

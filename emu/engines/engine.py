@@ -87,7 +87,8 @@ class Engine(Protocol):
         Derived state (address translations, decode mode) follows. Names: `gpr` (16, hardware order),
         `rip`, `rflags`, `cr0`, `cr2`, `cr3`, `cr4`, `efer`, `seg_sel` / `seg_base` / `seg_limit` /
         `seg_attr` (8: ES CS SS DS FS GS LDTR TR), `gdtr_base`, `gdtr_limit`, `idtr_base`,
-        `idtr_limit`, `halted` (0 or 1), `tsc_offset` (time-stamp counter minus `retired`). `seg_limit`
+        `idtr_limit`, `halted` (0 or 1), `tsc_step`
+        (what an instruction adds to the time-stamp counter), `tsc_offset` (the rest of it). `seg_limit`
         is in bytes. `seg_attr` is packed as in AMD's VMCB (APM volume 2, appendix B): bits 0-7 the
         descriptor's access byte, bits 8-11 AVL, L, D/B, G.
         """

@@ -163,7 +163,7 @@ class PythonCpu(Cpu):
 
     def now(self):
         """The time-stamp counter."""
-        return (self.retired + self.tsc_offset) & MASK64
+        return (self.retired * self.tsc_step + self.tsc_offset) & MASK64
 
     def jump(self, target):
         """Continue at `target`, which check_target() has allowed."""

@@ -68,6 +68,7 @@ class Machine:
         self.clock = Clock(step=step_ns)
         self.bus = Bus(self.memory)
         self.engine: Engine = self._make_engine(engine, seed)
+        self.engine.set("tsc_step", step_ns)
         self._step_quietly = getattr(self.engine, "step_quietly", None)
         self.memory.on_code_write = self.engine.invalidate_page
         self.clock.retired = lambda engine=self.engine: engine.retired
@@ -105,9 +106,9 @@ class Machine:
         return create(engine, self.memory, self.bus, seed)
 
     def _tsc(self) -> int:
-        """The time-stamp counter as the guest sees it: one a retired instruction, plus what it wrote."""
+        """The time-stamp counter as the guest sees it: the clock's step for each retired instruction, plus what it wrote."""
         try:
-            return self.engine.retired + self.engine.get("tsc_offset") & 0xFFFF_FFFF_FFFF_FFFF
+            return self.engine.retired * self.clock.step + self.engine.get("tsc_offset") & 0xFFFF_FFFF_FFFF_FFFF
         except KeyError:
             return self.clock.now
 
@@ -194,7 +195,7 @@ class Machine:
             self.engine.quiet_until = min(value, _FOREVER)
 
     def step(self) -> RunResult:
-        """Retire one instruction; the same as `run(1)`, quicker while no event is due."""
+        """Retire one instruction; the same as `run(1)`, quicker while no event is due, and past a breakpoint at it."""
         if self._step_quietly is not None:
             if self._step_quietly():
                 return _STEPPED
@@ -207,7 +208,7 @@ class Machine:
         else:
             reason = None
         if reason is StopReason.BREAKPOINT:
-            return RunResult(Reason.BREAKPOINT, 0)
+            return self.run(1)          # reported once, it is passed
         if reason is StopReason.LIMIT or reason is StopReason.EXIT_REQUEST:
             self._quiet_until = 0
             self._flush_console()
@@ -215,6 +216,8 @@ class Machine:
         if reason is not None:
             return self.run(1)
         result = self._run(self.engine.retired + 1, 0, None)
+        if result.reason is Reason.BREAKPOINT and not result.retired:
+            result = self._run(self.engine.retired + 1, 0, None)
         if result.reason is Reason.LIMIT and self._ended is None:
             deadline = self.clock.next_deadline()
             quiet = _FOREVER if deadline is None else (deadline - self.clock.now - 1) // self.clock.step

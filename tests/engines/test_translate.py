@@ -1,13 +1,16 @@
 """The translator: what the subset means in Cython, and that everything outside of it is refused with its place."""
 
 import ast
+import sys
 import textwrap
 
 import pytest
 
+from cext.translate.handlers import HandlerTranslator
 from cext.translate.shared import Library, SharedTranslator, load_library, translate_function
 from cext.translate.subset import SubsetError
 from emu.isa import language
+from emu.isa.registry import all_encodings
 
 
 def translate(source):
@@ -66,3 +69,13 @@ def test_facts_are_found_through_calls():
     assert library.signatures["push"].can_fault and library.signatures["pop"].can_fault
     assert not library.signatures["is_canonical"].can_fault and library.signatures["is_canonical"].pure
     assert {"condition", "carry"} <= library.reads_flags and "flags_replace" in library.writes_flags
+
+
+def test_a_read_inside_a_flags_call_is_refused():
+    # The version without flags leaves the call out, and the fault of the read would go with it.
+    encoding = next(e for e in all_encodings() if e.instruction.name == "add")
+    library, module = load_library(), sys.modules[encoding.instruction.meaning.__module__]
+    translator = HandlerTranslator(module.__file__, vars(module), library.signatures)
+    translator.setup(library, encoding, 32, True, True, "cold", None)
+    with pytest.raises(SubsetError, match="read into a local before"):
+        translator.body(ast.parse("cpu.flags_logic(dst.read(), dst.width)").body)

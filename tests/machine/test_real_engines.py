@@ -239,3 +239,11 @@ def test_devices_are_out_of_reach_for_ring_3(engine):
     m.load_flat(bytes.fromhex("a1 3000e0fe00000000 f4"), 0x10000)
     m.run(1000)
     assert m.engine.get("gpr", 0) == 0x50014 and m.fault() is None
+
+
+def test_the_time_stamp_counter_runs_with_the_clock(engine):
+    code, _ = keystone.Ks(keystone.KS_ARCH_X86, keystone.KS_MODE_64).asm("rdtsc; mov esi, eax; nop; nop; rdtsc; sub eax, esi; cli; hlt", 0x1000)
+    m = Machine("1M", engine, step_ns=100)
+    m.load_flat(bytes(code), 0x1000)
+    assert m.run().reason is Reason.HALTED
+    assert m.engine.get("gpr", 0) == 400 and m.now == 800
