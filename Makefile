@@ -70,7 +70,7 @@ build/engine.built: $(VENV)/.installed $(ENGINE_SOURCES)
 	@if ! $(BIN)/python -c 'import pathlib, sys, sysconfig; sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())'; then \
 		echo "make: Python's headers (Python.h) are missing, so the compiled engine can't be built; install them with:" \
 			"sudo apt install python3-dev" >&2; fi
-	@echo "make: building the compiled engine (a minute or two the first time; messages in build/engine.log)"
+	@echo "make: building the compiled engine (about a minute the first time; messages in build/engine.log)"
 	@$(BIN)/python setup.py -q build_ext --inplace >build/engine.log 2>&1 || { \
 		tail -n 20 build/engine.log >&2; echo "make: the build failed; all messages are in build/engine.log" >&2; exit 1; }
 	@if compgen -G 'cext/core.*.so' >/dev/null; then touch $@; else grep -h '^ringzero:' build/engine.log >&2 || true; fi
