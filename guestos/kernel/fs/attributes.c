@@ -278,9 +278,10 @@ long sys_getcwd(char *buf, size_t size) {
     char *room = kmalloc(PATH_MAX);
     if (!room) return -ENOMEM;
     long result = -ENOENT;
-    struct dentry *d = current->fs->cwd.dentry;
-    if (d->hashed || d->parent == d) {
-        char *text = path_text(&current->fs->cwd, room, PATH_MAX);
+    if (!dentry_is_removed(current->fs->cwd.dentry)) {
+        bool outside;
+        char *text = path_text_from(&current->fs->cwd, &current->fs->root, room + 13, PATH_MAX - 13, &outside);
+        if (!IS_ERR(text) && outside) text = memcpy(text - 13, "(unreachable)", 13);
         result = IS_ERR(text) ? PTR_ERR(text) : room + PATH_MAX - text;
         if (result > 0 && (size_t)result > size) result = -ERANGE;
         if (result > 0 && copy_to_user(buf, text, result)) result = -EFAULT;

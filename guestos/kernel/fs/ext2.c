@@ -184,7 +184,8 @@ static int load(struct ext2 *fs, const char *name, u32 flags) {
     return 0;
 }
 
-static struct superblock *mount(const char *source, u32 flags) {
+static struct superblock *mount(const char *source, u32 flags, char *options) {
+    if (*options) return ERR_PTR(-EINVAL);
     struct block_device *device = block_device_find(source);
     if (!device) return ERR_PTR(-ENODEV);
     if (device->mounted) return ERR_PTR(-EBUSY);

@@ -1,5 +1,6 @@
 /* Open files, the descriptors that name them, and a process's directories. */
 #include "vfs.h"
+#include "mount.h"
 #include "mm.h"
 #include "lib.h"
 #include "task.h"
@@ -87,6 +88,7 @@ void file_put(struct file *file) {
     if (file->ops->release) file->ops->release(file);
     struct path path = file->path;
     inode_put(file->inode);
+    if (file->counted) path.mnt->writers--;
     if (path.mnt) path_put(&path);
     kfree(file);
 }
@@ -300,8 +302,11 @@ struct fs_context *fs_new(void) {
     if (!fs) return NULL;
     fs->refs = 1;
     fs->umask = 022;
-    fs->root = fs->cwd = (struct path){ mounts, mounts->root };
+    fs->ns = mnt_namespace_get(&init_mounts);
+    fs->root = (struct path){ init_mounts.root, init_mounts.root->root };
     path_get(&fs->root);
+    path_cross_mounts(&fs->root);
+    fs->cwd = fs->root;
     path_get(&fs->cwd);
     return fs;
 }
@@ -313,6 +318,7 @@ struct fs_context *fs_copy(struct fs_context *from) {
     fs->refs = 1;
     path_get(&fs->root);
     path_get(&fs->cwd);
+    mnt_namespace_get(fs->ns);
     return fs;
 }
 
@@ -325,7 +331,32 @@ void fs_put(struct fs_context *fs) {
     if (--fs->refs) return;
     path_put(&fs->root);
     path_put(&fs->cwd);
+    mnt_namespace_put(fs->ns);
     kfree(fs);
+}
+
+#define CLONE_FS 0x200
+#define CLONE_FILES 0x400
+#define CLONE_NEWNS 0x20000
+
+long sys_unshare(int flags) {
+    struct task *t = current;
+    if (flags & ~(CLONE_FS | CLONE_FILES | CLONE_NEWNS)) return -EINVAL;
+    if (flags & CLONE_NEWNS && !capable(CAP_SYS_ADMIN)) return -EPERM;
+    struct fs_context *fs = flags & (CLONE_FS | CLONE_NEWNS) ? fs_copy(t->fs) : fs_get(t->fs);
+    struct files *files = flags & CLONE_FILES ? files_copy(t->files) : files_get(t->files);
+    int error = !fs || !files ? -ENOMEM : flags & CLONE_NEWNS ? mnt_namespace_unshare(fs) : 0;
+    if (!error) {
+        struct fs_context *old_fs = t->fs;
+        struct files *old_files = t->files;
+        t->fs = fs;
+        t->files = files;
+        fs = old_fs;
+        files = old_files;
+    }
+    if (fs) fs_put(fs);
+    if (files) files_put(files);
+    return error;
 }
 
 long sys_umask(mode_t mask) {

@@ -1,16 +1,16 @@
-/* The mount table: which file system covers which directory; mount(2), umount2(2), and the root. */
-#include "vfs.h"
+/* The mount tree: which file system, or which part of one, covers which directory; and the root. */
+#include "mount.h"
 #include "fs.h"
 #include "block.h"
 #include "device.h"
 #include "mm.h"
 #include "lib.h"
 #include "task.h"
-#include "user.h"
-#include "syscalls.h"
 
 struct filesystem *filesystems;
-struct mount *mounts;
+struct list all_mounts = LIST_INIT(all_mounts);
+struct mutex mount_lock;
+struct mnt_namespace init_mounts = { .refs = 1, .ino = 0xf0000000 };
 
 void filesystem_register(struct filesystem *fs) {
     struct filesystem **end = &filesystems;
@@ -18,145 +18,215 @@ void filesystem_register(struct filesystem *fs) {
     *end = fs;
 }
 
-u32 superblock_new_device(void) {
-    static u32 minor;
-    return MKDEV(0, ++minor);
-}
-
-struct mount *mount_covering(const struct path *p) {
-    struct mount *found = NULL;
-    for (struct mount *m = mounts; m; m = m->next)
-        if (m->at == p->dentry && m->parent == p->mnt) found = m;
-    return found;
-}
-
-struct mount *mount_attach(struct superblock *sb, const char *source, const struct path *at, u32 flags) {
-    struct mount *mnt = kzalloc(sizeof(*mnt)), **end = &mounts;
-    if (!mnt || !(mnt->root = dentry_new_root(inode_get(sb->root)))) {
-        kfree(mnt);
-        return ERR_PTR(-ENOMEM);
-    }
-    mnt->sb = sb;
-    mnt->flags = flags;
-    strlcpy(mnt->source, source, sizeof(mnt->source));
-    if (at) {
-        path_get(at);
-        mnt->parent = at->mnt;
-        mnt->at = at->dentry;
-        mnt->at->mounted++;
-    }
-    while (*end) end = &(*end)->next;
-    *end = mnt;
-    return mnt;
-}
-
-static struct filesystem *find_filesystem(const char *type) {
+struct filesystem *filesystem_find(const char *type) {
     for (struct filesystem *fs = filesystems; fs; fs = fs->next)
         if (!strcmp(fs->name, type)) return fs;
     return NULL;
 }
 
-#define MOUNT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
-#define MS_SILENT 0x8000
-#define MS_NOATIME 0x400
-#define MS_RELATIME 0x200000
+char *mount_option(char **options, char **value) {
+    char *name = *options;
+    if (!*name) return NULL;
+    char *end = strchr(name, ','), *equals;
+    *options = end ? end + 1 : name + strlen(name);
+    if (end) *end = 0;
+    if ((equals = strchr(name, '='))) *equals = 0;
+    *value = equals ? equals + 1 : name + strlen(name);
+    return name;
+}
 
-static long remount(const struct path *at, u32 flags) {
-    if (at->dentry != at->mnt->root) return -EINVAL;
-    if (flags & MS_RDONLY && at->mnt->sb->sync) at->mnt->sb->sync(at->mnt->sb);
-    at->mnt->flags = flags & MOUNT_FLAGS;
+u32 superblock_new_device(void) {
+    static u32 minor;
+    return MKDEV(0, ++minor);
+}
+
+static void superblock_release(struct superblock *sb) {
+    if (sb->mounts || !sb->unmount) return;
+    if (sb->sync) sb->sync(sb);
+    dentry_prune(sb);
+    if (sb->top) dentry_put(sb->top);
+    sb->unmount(sb);
+}
+
+struct mount *mount_new(struct superblock *sb, struct dentry *root, const char *source, u32 flags) {
+    static u32 last_id;
+    struct mount *m = kzalloc(sizeof(*m));
+    if (!sb->top && m && (sb->top = dentry_new_root(sb->root))) inode_get(sb->root);
+    if (!m || !sb->top) {
+        kfree(m);
+        superblock_release(sb);
+        return NULL;
+    }
+    m->sb = sb;
+    sb->mounts++;
+    m->root = dentry_get(root ? root : sb->top);
+    m->flags = flags;
+    m->id = ++last_id;
+    m->refs = 1;
+    strlcpy(m->source, source, sizeof(m->source));
+    list_init(&m->children);
+    list_init(&m->sibling);
+    list_add_tail(&all_mounts, &m->all);
+    return m;
+}
+
+void mount_put(struct mount *m) {
+    m->expiring = false;
+    if (--m->refs || m->ns || m->parent) return;    /* a tree holds its members */
+    propagation_leave(m);
+    list_del(&m->all);
+    dentry_put(m->root);
+    m->sb->mounts--;
+    superblock_release(m->sb);
+    kfree(m);
+}
+
+struct mount *mount_clone(const struct mount *from, struct dentry *root) {
+    struct mount *m = mount_new(from->sb, root, from->source, from->flags);
+    if (!m) return NULL;
+    m->shared = from->shared;
+    m->master = from->master;
+    m->unbindable = from->unbindable;
+    return m;
+}
+
+struct mount *mount_covering(const struct path *p) {
+    struct mount *m, *found = NULL;
+    list_for_each(m, &p->mnt->children, sibling)
+        if (m->at == p->dentry) found = m;
+    return found;
+}
+
+/* The one after m and all below it. */
+static struct mount *mount_after(struct mount *m, const struct mount *top) {
+    for (; m != top; m = m->parent)
+        if (m->sibling.next != &m->parent->children) return list_first(&m->sibling, struct mount, sibling);
+    return NULL;
+}
+
+struct mount *mount_next(struct mount *m, const struct mount *top) {
+    return list_empty(&m->children) ? mount_after(m, top) : list_first(&m->children, struct mount, sibling);
+}
+
+void mount_attach(struct mount *m, const struct path *at) {
+    path_get(at);
+    m->parent = at->mnt;
+    m->at = at->dentry;
+    m->at->mounted++;
+    list_add_tail(&at->mnt->children, &m->sibling);
+    for (struct mount *each = m; each; each = mount_next(each, m)) each->ns = at->mnt->ns;
+    m->refs--;
+}
+
+void mount_detach(struct mount *m) {
+    m->refs++;
+    for (struct mount *each = m; each; each = mount_next(each, m)) each->ns = NULL;
+    if (!m->parent) return;
+    struct path at = { m->parent, m->at };
+    list_del(&m->sibling);
+    m->at->mounted--;
+    m->parent = NULL;
+    m->at = NULL;
+    path_put(&at);
+}
+
+void mount_dissolve(struct mount *top) {
+    while (!list_empty(&top->children)) {
+        struct mount *leaf = top;
+        while (!list_empty(&leaf->children)) leaf = list_first(&leaf->children, struct mount, sibling);
+        mount_detach(leaf);
+        mount_put(leaf);
+    }
+    mount_put(top);
+}
+
+struct mount *mount_copy(struct mount *from, struct dentry *root, bool all, bool unbindable) {
+    struct mount *top = mount_clone(from, root), *original = from, *copy = top, *m, *next;
+    for (m = all && top ? mount_next(from, from) : NULL; m; m = next) {
+        bool left_out = (m->unbindable && !unbindable) || (m->parent == from && !dentry_is_below(m->at, root));
+        next = left_out ? mount_after(m, from) : mount_next(m, from);
+        if (left_out) continue;
+        for (; original != m->parent; original = original->parent) copy = copy->parent;
+        struct mount *child = mount_clone(m, m->root);
+        if (!child) {
+            mount_dissolve(top);
+            return NULL;
+        }
+        mount_attach(child, &(struct path){ copy, m->at });
+        original = m;
+        copy = child;
+    }
+    return top;
+}
+
+int mount_forget(struct dentry *d) {
+    struct mount *m, *next;
+    if (!d->mounted) return 0;
+    for_each_mount(m)
+        if (m->at == d && m->ns == current->fs->ns) return -EBUSY;
+    list_for_each_safe(m, next, &all_mounts, all) {
+        if (m->at != d) continue;
+        mount_detach(m);
+        mount_dissolve(m);
+        next = list_first(&all_mounts, struct mount, all);  /* that may have freed any of them */
+    }
     return 0;
 }
 
-long sys_mount(const char *source, const char *target, const char *type, u64 flags, const void *data) {
-    if (!capable(CAP_SYS_ADMIN)) return -EPERM;
-    /* Times of access are never stored, so asking for that is no change. */
-    u32 known = flags & ~(MS_SILENT | MS_NOATIME | MS_RELATIME);
-    char *target_text = path_from_user(target), *source_text = NULL, type_text[32];
-    if (IS_ERR(target_text)) return PTR_ERR(target_text);
-    struct path at;
-    long error = path_walk(AT_FDCWD, target_text, WALK_FOLLOW, &at);
-    kfree(target_text);
-    if (error) return error;
-    if (flags & MS_REMOUNT) {
-        error = known & ~(MOUNT_FLAGS | MS_REMOUNT) ? -EINVAL : remount(&at, known);
-        goto out;
+int mnt_namespace_unshare(struct fs_context *fs) {
+    static u32 last = 0xf0000000;
+    struct mnt_namespace *old = fs->ns, *ns = kzalloc(sizeof(*ns));
+    struct mount *from = old->root, *to = ns ? mount_copy(from, from->root, true, true) : NULL;
+    if (!to) return kfree(ns), -ENOMEM;
+    *ns = (struct mnt_namespace){ .refs = 1, .ino = ++last, .root = to };
+    for (; to; from = mount_next(from, old->root), to = mount_next(to, ns->root)) {
+        to->ns = ns;
+        for (int i = 0; i < 2; i++) {
+            struct path *which = i ? &fs->cwd : &fs->root;
+            if (which->mnt != from) continue;
+            which->mnt = to;
+            to->refs++;
+            mount_put(from);
+        }
     }
-    error = -EINVAL;
-    if (known & ~MOUNT_FLAGS || !type) goto out;
-    error = strncpy_from_user(type_text, type, sizeof(type_text));
-    if (error < 0) {
-        if (error == -ENAMETOOLONG) error = -ENODEV;
-        goto out;
-    }
-    source_text = source ? path_from_user(source) : NULL;
-    error = PTR_ERR(source_text);
-    if (IS_ERR(source_text)) goto out;
-    error = -ENOTDIR;
-    if (!S_ISDIR(path_inode(&at)->mode)) goto out;
-    struct filesystem *fs = find_filesystem(type_text);
-    error = -ENODEV;
-    if (!fs) goto out;
-    struct superblock *sb = fs->mount(source_text ? source_text : "", known);
-    error = PTR_ERR(sb);
-    if (IS_ERR(sb)) goto out;
-    struct mount *mnt = mount_attach(sb, source_text && source_text[0] ? source_text : "none", &at, known);
-    error = IS_ERR(mnt) ? PTR_ERR(mnt) : 0;
-out:
-    if (!IS_ERR(source_text)) kfree(source_text);
-    path_put(&at);
-    return error;
-}
-
-#define UMOUNT_NOFOLLOW 8
-
-long sys_umount2(const char *target, int flags) {
-    if (flags & ~UMOUNT_NOFOLLOW) return -EINVAL;       /* MNT_DETACH and MNT_FORCE aren't offered */
-    if (!capable(CAP_SYS_ADMIN)) return -EPERM;
-    char *text = path_from_user(target);
-    if (IS_ERR(text)) return PTR_ERR(text);
-    struct path at;
-    long error = path_walk(AT_FDCWD, text, flags & UMOUNT_NOFOLLOW ? 0 : WALK_FOLLOW, &at);
-    kfree(text);
-    if (error) return error;
-    struct mount *mnt = at.mnt;
-    bool is_root = at.dentry == mnt->root;
-    path_put(&at);
-    if (!is_root) return -EINVAL;
-    if (!mnt->parent || mnt->refs) return -EBUSY;
-    if (mnt->sb->sync) mnt->sb->sync(mnt->sb);
-    dentry_prune(mnt->sb);
-    if (mnt->refs) return -EBUSY;                       /* opened while the disk was written */
-    struct mount **link = &mounts;
-    while (*link != mnt) link = &(*link)->next;
-    *link = mnt->next;
-    mnt->at->mounted--;
-    path_put(&(struct path){ mnt->parent, mnt->at });
-    dentry_put(mnt->root);
-    if (mnt->sb->unmount) mnt->sb->unmount(mnt->sb);
-    kfree(mnt);
+    ns->root->refs--;
+    fs->ns = ns;
+    mnt_namespace_put(old);
     return 0;
 }
 
+void mnt_namespace_put(struct mnt_namespace *ns) {
+    if (--ns->refs) return;
+    mount_detach(ns->root);
+    mount_dissolve(ns->root);
+    kfree(ns);
+}
+
+/* In the order of mounting; others may come and go while a disk is written. */
 void vfs_sync(void) {
-    for (struct mount *m = mounts; m; m = m->next)
-        if (m->sb->sync) m->sb->sync(m->sb);
+    struct mount *m;
+    for (u32 id = 0;; mount_put(m)) {
+        for_each_mount(m) if (m->id > id && m->sb->sync) break;
+        if (&m->all == &all_mounts) break;
+        id = m->id;
+        m->refs++;
+        m->sb->sync(m->sb);
+    }
     block_sync(NULL);
 }
 
-/* /dev, in the root file system's directory of that name. */
-static void mount_dev(void) {
-    struct superblock *sb = find_filesystem("devtmpfs")->mount("", 0);
-    struct dentry *d = dentry_lookup(mounts->root, "dev", 3);
-    if (IS_ERR(sb) || IS_ERR(d) || !d->inode) {
-        kprintf("vfs: the root has no /dev; devices can't be opened by name\n");
-        return;
-    }
-    struct path at = { mounts, d };
-    mount_attach(sb, "devtmpfs", &at, MS_NOSUID);
-    dentry_put(d);
+static struct mount *mount_at_boot(const char *type, const char *source, const struct path *at, u32 flags) {
+    char none[1] = "";
+    struct superblock *sb = filesystem_find(type)->mount(source, flags, none);
+    if (IS_ERR(sb))
+        panic("can't mount %s as %s: error %ld; give root=/dev/vda and a disk with an ext2 file system", source, type, -PTR_ERR(sb));
+    struct mount *m = mount_new(sb, NULL, source, flags);
+    if (!m) panic("no memory to mount %s", source);
+    if (at) mount_attach(m, at);
+    return m;
 }
 
+/* The root lies on an empty rootfs, as Linux's: so that pivot_root has a place to put the next one. */
 void vfs_init(const char *root) {
     ext2_register();
     ramfs_register();
@@ -165,13 +235,14 @@ void vfs_init(const char *root) {
     serial_init();
     virtio_blk_init();
     block_cache_start();
+    struct mount *base = mount_at_boot("tmpfs", "rootfs", NULL, 0);
+    base->ns = &init_mounts;
+    init_mounts.root = base;
     bool in_memory = !strcmp(root, "tmpfs");
-    struct superblock *sb = find_filesystem(in_memory ? "tmpfs" : "ext2")->mount(root, 0);
-    if (IS_ERR(sb))
-        panic("can't mount root=%s as %s: error %ld; give root=/dev/vda and a disk with an ext2 file system",
-              root, in_memory ? "tmpfs" : "ext2", -PTR_ERR(sb));
-    struct mount *mnt = mount_attach(sb, root, NULL, 0);
-    if (IS_ERR(mnt)) panic("no memory for the root mount");
-    if (in_memory) ramfs_add(sb, "dev", S_IFDIR | 0755, 0);
-    mount_dev();
+    struct mount *top = mount_at_boot(in_memory ? "tmpfs" : "ext2", root, &(struct path){ base, base->root }, 0);
+    if (in_memory) ramfs_add(top->sb, "dev", S_IFDIR | 0755, 0);
+    struct path dev = { top, dentry_lookup(top->root, "dev", 3) };
+    if (!IS_ERR(dev.dentry) && dev.dentry->inode) mount_at_boot("devtmpfs", "devtmpfs", &dev, MS_NOSUID);
+    else kprintf("vfs: the root has no /dev; devices can't be opened by name\n");
+    if (!IS_ERR(dev.dentry)) dentry_put(dev.dentry);
 }

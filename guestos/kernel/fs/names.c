@@ -1,6 +1,7 @@
 /* Making, removing and moving names: mkdir, mknod, unlink, rmdir, rename, link, symlink, readlink. */
 #include "vfs.h"
 #include "fs.h"
+#include "mount.h"
 #include "mm.h"
 #include "lib.h"
 #include "task.h"
@@ -129,14 +130,14 @@ long sys_linkat(int from_fd, const char *from, int to_fd, const char *to, int fl
 }
 long sys_link(const char *from, const char *to) { return sys_linkat(AT_FDCWD, from, AT_FDCWD, to, 0); }
 
-/* May the name of `inode` be taken out of the directory: the sticky bit's rule, and mounts. */
+/* May the name be taken out of the directory: the sticky bit's rule, and mounts. */
 static int may_remove(const struct path *dir, struct dentry *d) {
     int error = dir_may_change(dir);
     if (error) return error;
     struct inode *parent = path_inode(dir);
     u32 uid = current->cred.fsuid;
     if (parent->mode & S_ISVTX && d->inode->uid != uid && parent->uid != uid && !capable(CAP_FOWNER)) return -EPERM;
-    return d->mounted ? -EBUSY : 0;
+    return mount_forget(d);
 }
 
 static int remove_name(int dirfd, const char *path, bool directory) {
@@ -175,13 +176,6 @@ long sys_unlinkat(int dirfd, const char *path, int flags) {
 long sys_unlink(const char *path) { return remove_name(AT_FDCWD, path, false); }
 long sys_rmdir(const char *path) { return remove_name(AT_FDCWD, path, true); }
 
-static bool is_ancestor(const struct dentry *above, const struct dentry *d) {
-    for (;; d = d->parent) {
-        if (d == above) return true;
-        if (d->parent == d) return false;
-    }
-}
-
 #define RENAME_NOREPLACE 1
 
 /* With both directories locked. */
@@ -191,8 +185,8 @@ static int rename_locked(struct last *from, struct last *to, struct dentry *d, s
     bool directory = S_ISDIR(d->inode->mode);
     if (!directory && (from->trailing || (to->trailing && !target->inode))) return -ENOTDIR;
     if (flags & RENAME_NOREPLACE && target->inode) return -EEXIST;
-    if (is_ancestor(d, to->dir.dentry)) return -EINVAL;         /* into itself */
-    if (is_ancestor(target, from->dir.dentry)) return -ENOTEMPTY;
+    if (dentry_is_below(to->dir.dentry, d)) return -EINVAL;         /* into itself */
+    if (dentry_is_below(from->dir.dentry, target)) return -ENOTEMPTY;
     if (d->inode == target->inode) return 0;
     if ((error = may_remove(&from->dir, d))) return error;
     if ((error = target->inode ? may_remove(&to->dir, target) : dir_may_change(&to->dir))) return error;

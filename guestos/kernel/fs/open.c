@@ -35,7 +35,11 @@ struct file *vfs_open_path(const struct path *path, u32 flags) {
     path_get(path);
     if (flags & O_PATH) return file;
     int error = bind(file);
-    if (!error) return file;
+    if (!error) {
+        file->counted = (flags & O_ACCMODE) != O_RDONLY && S_ISREG(file->inode->mode);
+        path->mnt->writers += file->counted;
+        return file;
+    }
     file->ops = &path_only_ops;         /* open failed: nothing to release */
     file_put(file);
     return ERR_PTR(error);

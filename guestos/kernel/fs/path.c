@@ -1,5 +1,6 @@
 /* Path resolution: from text to a file, as path_resolution(7) tells it, and back to text. */
 #include "vfs.h"
+#include "mount.h"
 #include "mm.h"
 #include "lib.h"
 #include "task.h"
@@ -12,7 +13,7 @@ void path_get(const struct path *p) {
 
 void path_put(const struct path *p) {
     dentry_put(p->dentry);
-    p->mnt->refs--;
+    mount_put(p->mnt);
 }
 
 static void path_set(struct path *to, const struct path *from) {
@@ -55,9 +56,7 @@ void path_cross_mounts(struct path *p) {
     while (p->dentry->mounted && (mnt = mount_covering(p))) path_set(p, &(struct path){ mnt, mnt->root });
 }
 
-static bool is_root(const struct path *p) {
-    return p->dentry == current->fs->root.dentry && p->mnt == current->fs->root.mnt;
-}
+static bool is_root(const struct path *p) { return path_equal(p, &current->fs->root); }
 
 static void go_up(struct path *p) {
     /* ".." of a mount's root is that of the directory it covers; ".." of our root is itself. */
@@ -173,34 +172,52 @@ int path_walk_last(const struct path *start, const char *name, struct last *out)
     return 0;
 }
 
-static bool reachable(const struct path *p) {
-    for (const struct dentry *d = p->dentry; d->parent != d; d = d->parent)
-        if (!d->hashed) return false;
-    return true;
+bool dentry_is_below(const struct dentry *d, const struct dentry *above) {
+    while (d != above && d->parent != d) d = d->parent;
+    return d == above;
 }
 
-char *path_text(const struct path *p, char *buf, size_t size) {
+bool path_is_below(struct path at, const struct path *above) {
+    while (at.mnt != above->mnt && at.mnt->parent) at = (struct path){ at.mnt->parent, at.mnt->at };
+    return at.mnt == above->mnt && dentry_is_below(at.dentry, above->dentry);
+}
+
+static bool removed(const struct dentry *d) {
+    for (; d->parent != d; d = d->parent)
+        if (!d->hashed) return true;
+    return false;
+}
+
+/* Puts `text` before *at, if there is room from buf on. */
+static int prepend(const char *buf, char **at, const char *text, size_t length) {
+    if ((size_t)(*at - buf) < length) return -ENAMETOOLONG;
+    *at -= length;
+    memcpy(*at, text, length);
+    return 0;
+}
+
+char *path_text_from(const struct path *p, const struct path *root, char *buf, size_t size, bool *outside) {
     char *at = buf + size;
     *--at = 0;
-    if (!reachable(p)) {
-        static const char deleted[] = " (deleted)";
-        at -= sizeof(deleted) - 1;
-        memcpy(at, deleted, sizeof(deleted) - 1);
-    }
+    if ((!root || p->dentry != p->mnt->root) && removed(p->dentry)) prepend(buf, &at, root ? " (deleted)" : "//deleted", root ? 10 : 9);
     struct path here = *p;
     char *end = at;
-    while (!is_root(&here)) {
-        if (here.dentry == here.mnt->root) {
-            if (!here.mnt->parent) break;
+    *outside = false;
+    while (!root || !path_equal(&here, root)) {
+        if (root && here.dentry == here.mnt->root) {
+            if ((*outside = !here.mnt->parent)) break;
             here = (struct path){ here.mnt->parent, here.mnt->at };
             continue;
         }
-        if ((size_t)(at - buf) < here.dentry->length + 1) return ERR_PTR(-ENAMETOOLONG);
-        at -= here.dentry->length;
-        memcpy(at, here.dentry->name, here.dentry->length);
-        *--at = '/';
+        if ((*outside = here.dentry->parent == here.dentry)) break;     /* the file system's top; with a root, moved out of a bind mount */
+        if (prepend(buf, &at, here.dentry->name, here.dentry->length) || prepend(buf, &at, "/", 1)) return ERR_PTR(-ENAMETOOLONG);
         here.dentry = here.dentry->parent;
     }
-    if (at == end) *--at = '/';
+    if (at == end && prepend(buf, &at, "/", 1)) return ERR_PTR(-ENAMETOOLONG);
     return at;
+}
+
+char *path_text(const struct path *p, char *buf, size_t size) {
+    bool outside;
+    return path_text_from(p, &current->fs->root, buf, size, &outside);
 }

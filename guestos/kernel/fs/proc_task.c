@@ -146,26 +146,8 @@ static int make_maps(struct task *t, struct text *out) {
     return 0;
 }
 
-/* /proc/mounts and /proc/N/mounts, as the reader's root sees them. */
-static int make_mounts(struct task *t, struct text *out) {
-    char *room = kmalloc(PATH_MAX);
-    if (!room) return -ENOMEM;
-    for (struct mount *m = mounts; m; m = m->next) {
-        char *at = path_text(&(struct path){ m, m->root }, room, PATH_MAX);
-        if (IS_ERR(at)) continue;
-        u32 flags = m->flags | m->sb->flags;
-        text_escaped(out, m->source);
-        text_add(out, " ", 1);
-        text_escaped(out, at);
-        text_print(out, " %s %s%s%s%s 0 0\n", m->sb->type, flags & MS_RDONLY ? "ro" : "rw", flags & MS_NOSUID ? ",nosuid" : "",
-                   flags & MS_NODEV ? ",nodev" : "", flags & MS_NOEXEC ? ",noexec" : "");
-    }
-    kfree(room);
-    return 0;
-}
-
 const struct proc_text proc_task_texts[] = {
     { "stat", 0444, make_stat }, { "status", 0444, make_status }, { "statm", 0444, make_statm }, { "comm", 0444, make_comm },
     { "cmdline", 0444, make_cmdline }, { "environ", 0400, make_environ }, { "maps", 0444, make_maps },
-    { "mounts", 0444, make_mounts }, { NULL, 0, NULL },
+    { "mounts", 0444, proc_mounts }, { "mountinfo", 0444, proc_mountinfo }, { NULL, 0, NULL },
 };

@@ -245,7 +245,7 @@ static int statfs(struct superblock *sb, struct kstatfs *st) {
     return 0;
 }
 
-static struct superblock *mount(const char *source, u32 flags) {
+static struct superblock *mount(const char *source, u32 flags, char *options) {
     if (proc.root) return &proc;
     proc = (struct superblock){ .type = "proc", .dev = superblock_new_device(), .block_size = 1024, .volatile_names = true, .statfs = statfs };
     struct inode *root = make(0, ROOT, S_IFDIR | 0555, &dir_ops, &root_files);

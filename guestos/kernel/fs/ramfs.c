@@ -333,10 +333,47 @@ int ramfs_add(struct superblock *sb, const char *name, u32 mode, u32 rdev) {
     return error;
 }
 
-static struct superblock *mount_tmpfs(const char *source, u32 flags) { return mount_as("tmpfs", flags, 01777); }
+/* A size in bytes with k, m or g after it, or in per cent of the memory; in pages. */
+static int parse_size(const char *text, u64 *pages) {
+    struct memory_stats memory;
+    memory_stats(&memory);
+    const char *end, *units = "kmg%", *unit;
+    u64 size = strtou64(text, &end, 10);
+    if (end == text) return -EINVAL;
+    if (*end && (unit = strchr(units, *end | 0x20 * (*end != '%')))) {
+        size = *unit == '%' ? memory.total_pages * size / 100 * PAGE_SIZE : size << (unit - units + 1) * 10;
+        end++;
+    }
+    *pages = (size + PAGE_SIZE - 1) / PAGE_SIZE;
+    return *end ? -EINVAL : 0;
+}
+
+static int parse(struct ram *ram, char *options) {
+    char *name, *value;
+    const char *end = "";
+    int error = 0;
+    while (!error && (name = mount_option(&options, &value))) {
+        struct inode *root = ram->sb.root;
+        if (!strcmp(name, "size")) error = parse_size(value, &ram->limit);
+        else if (!strcmp(name, "mode")) root->mode = S_IFDIR | (strtou64(value, &end, 8) & 07777);
+        else if (!strcmp(name, "uid")) root->uid = strtou64(value, &end, 10);
+        else if (!strcmp(name, "gid")) root->gid = strtou64(value, &end, 10);
+        else error = -EINVAL;
+        if (*end) error = -EINVAL;
+    }
+    return error;
+}
+
+static struct superblock *mount_tmpfs(const char *source, u32 flags, char *options) {
+    struct superblock *sb = mount_as("tmpfs", flags, 01777);
+    int error = IS_ERR(sb) ? 0 : parse(sb->data, options);
+    if (!error) return sb;
+    unmount(sb);
+    return ERR_PTR(error);
+}
 
 /* One instance, however often it is mounted: /dev is the same everywhere. */
-static struct superblock *mount_devtmpfs(const char *source, u32 flags) {
+static struct superblock *mount_devtmpfs(const char *source, u32 flags, char *options) {
     static struct superblock *sb;
     if (sb) return sb;
     sb = mount_as("devtmpfs", 0, 0755);

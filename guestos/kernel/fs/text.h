@@ -19,3 +19,5 @@ void text_release(struct file *);
 struct proc_text { const char *name; u32 mode; int (*make)(struct task *, struct text *); };
 extern const struct proc_text proc_task_texts[];    /* ends with a NULL name */
 extern const struct proc_text proc_system_texts[];
+int proc_mounts(struct task *, struct text *);
+int proc_mountinfo(struct task *, struct text *);

@@ -30,6 +30,7 @@ struct dentry;
 struct path;
 struct dir_fill;
 struct superblock;
+struct text;
 struct poll_table;
 
 /* ---- Linux's values -------------------------------------------------------------------------- */
@@ -98,6 +99,18 @@ struct poll_table;
 #define MS_NODEV  4
 #define MS_NOEXEC 8
 #define MS_REMOUNT 32
+#define MS_NOATIME 0x400
+#define MS_NODIRATIME 0x800
+#define MS_BIND 0x1000
+#define MS_MOVE 0x2000
+#define MS_REC 0x4000
+#define MS_SILENT 0x8000
+#define MS_UNBINDABLE (1 << 17)
+#define MS_PRIVATE (1 << 18)
+#define MS_SLAVE (1 << 19)
+#define MS_SHARED (1 << 20)
+#define MS_RELATIME (1 << 21)
+#define MS_STRICTATIME (1 << 24)
 
 #define MKDEV(major, minor) (((u32)(major) << 8) | (u32)(minor))
 #define MAJOR(dev) ((u32)(dev) >> 8)
@@ -186,10 +199,13 @@ struct superblock {
     bool volatile_names;            /* don't cache names (procfs) */
     void *data;
     struct inode *root;
+    struct dentry *top;             /* root's name, once mounted; every mount of it shares the names */
+    s32 mounts;
     void (*drop)(struct inode *);   /* last reference went away: free storage if nlink is 0 */
     int (*sync)(struct superblock *);
     int (*statfs)(struct superblock *, struct kstatfs *);
-    void (*unmount)(struct superblock *);   /* the last mount of it went away */
+    void (*show_options)(struct superblock *, struct text *);       /* for /proc/mounts: ",name=value" */
+    void (*unmount)(struct superblock *);   /* the last mount of it went away; NULL: it stays for ever */
 };
 
 struct inode *inode_new(struct superblock *sb, u64 ino);    /* refs 1, zeroed; NULL: no memory */
@@ -203,15 +219,27 @@ void inode_stat(struct inode *, struct kstat *);
 
 /* ---- names and paths -------------------------------------------------------------------------- */
 
+/* The mounts a process sees: a tree. fs_context points to it, so chroot and namespace go together. */
+struct mnt_namespace {
+    s32 refs;
+    u32 ino;                        /* of /proc/N/ns/mnt */
+    struct mount *root;
+};
+
 struct mount {
     struct superblock *sb;
-    struct dentry *root;            /* the top of what is mounted */
-    struct mount *parent;           /* NULL for the first */
-    struct dentry *at;              /* the directory covered, in parent */
-    char source[32];
-    u32 flags;
+    struct dentry *root;            /* the top of what is mounted: of a bind mount, not sb's */
+    struct mount *parent;           /* NULL for a namespace's root, and what is detached */
+    struct dentry *at;              /* the directory or file covered, in parent; both are referenced */
+    struct mnt_namespace *ns;       /* NULL: detached, and freed with the last path in it */
+    struct list children, sibling;  /* of a parent, in order of mounting */
+    struct list all;                /* in all_mounts, by id */
+    char source[64];
+    u32 id, flags;
+    u32 shared, master;             /* peer groups it is a member and a receiver of; 0: none */
+    bool unbindable, expiring;
     s32 refs;                       /* paths that stand in it */
-    struct mount *next;             /* in order of mounting */
+    s32 writers;                    /* files open for writing */
 };
 
 struct dentry {
@@ -227,6 +255,9 @@ struct dentry {
     char *name;                     /* terminated; short_name, or its own allocation */
     char short_name[32];
 };
+
+/* An unlinked file's, or a removed directory's. */
+static inline bool dentry_is_removed(const struct dentry *d) { return !d->hashed && d->parent != d; }
 
 struct path {
     struct mount *mnt;
@@ -273,6 +304,13 @@ void path_cross_mounts(struct path *);
 /* Text of a path as the caller's root sees it, built at the end of buf; ERR_PTR(-ENAMETOOLONG).
  * An unlinked file has " (deleted)" after it. */
 char *path_text(const struct path *, char *buf, size_t size);
+/* The same as `root` sees it; *outside: the root was not on the way up. With root NULL, the way up ends
+ * at the top of the file system. */
+char *path_text_from(const struct path *, const struct path *root, char *buf, size_t size, bool *outside);
+/* Is `at` the same as or below `above`, through mounts. */
+bool path_is_below(struct path at, const struct path *above);
+bool dentry_is_below(const struct dentry *, const struct dentry *above);
+static inline bool path_equal(const struct path *a, const struct path *b) { return a->mnt == b->mnt && a->dentry == b->dentry; }
 
 /* ---- open files ------------------------------------------------------------------------------- */
 
@@ -291,6 +329,7 @@ struct file_ops {
 
 struct file {
     s32 refs;
+    bool counted;                   /* among its mount's writers */
     u32 flags;                      /* O_* without the creation flags */
     u64 pos;
     const struct file_ops *ops;
@@ -343,8 +382,9 @@ struct fs_context {
     s32 refs;
     u32 umask;
     struct path root, cwd;
+    struct mnt_namespace *ns;       /* that root and cwd were found in */
 };
-struct fs_context *fs_new(void);                    /* at the root mount, umask 022 */
+struct fs_context *fs_new(void);                    /* at the first namespace's root, umask 022 */
 struct fs_context *fs_copy(struct fs_context *);
 struct fs_context *fs_get(struct fs_context *);
 void fs_put(struct fs_context *);
@@ -383,14 +423,19 @@ void epoll_forget(struct file *);                   /* it is being closed */
 struct filesystem {
     const char *name;
     bool needs_device;
-    struct superblock *(*mount)(const char *source, u32 flags);  /* or ERR_PTR */
+    /* Options as mount(2)'s data has them, "" for none. Or ERR_PTR; -EINVAL for an unknown option. */
+    struct superblock *(*mount)(const char *source, u32 flags, char *options);
     struct filesystem *next;
 };
 void filesystem_register(struct filesystem *);
 extern struct filesystem *filesystems;
-extern struct mount *mounts;                        /* in order of mounting; the root is first */
-struct mount *mount_attach(struct superblock *, const char *source, const struct path *at, u32 flags);
+struct filesystem *filesystem_find(const char *type);
+/* Options "name=value,...": cuts the next one off *options; *value is "" if it has none. NULL: the end. */
+char *mount_option(char **options, char **value);
+extern struct list all_mounts;                      /* of every namespace, and detached ones */
+extern struct mnt_namespace init_mounts;
 struct mount *mount_covering(const struct path *);  /* what is mounted there, or NULL */
+struct mount *mount_next(struct mount *, const struct mount *top);  /* in a tree, parents first; NULL: the end */
 u32 superblock_new_device(void);                    /* an st_dev for a file system without a disk */
 
 /* ---- paths of programs --------------------------------------------------------------------------- */
