@@ -180,8 +180,9 @@ long sys_umount2(const char *target, int flags) {
 
 /* Who stands in the old root stands in the new one. */
 static void move_processes(const struct path *from, const struct path *to) {
+    struct process *p;
     struct task *t;
-    for_each_task(t) {
+    for_each_process(p) for_each_thread(t, p) {
         for (int i = 0; t->fs && i < 2; i++) {
             struct path *which = i ? &t->fs->cwd : &t->fs->root;
             if (!path_equal(which, from)) continue;
