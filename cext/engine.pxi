@@ -64,6 +64,8 @@ cdef class CompiledCpu:
     cdef Code code
     cdef unsigned char[::1] ram_view
     cdef unsigned char[::1] flags_view
+    cdef unsigned char[::1] shadow_view
+    cdef unsigned char[::1] journal_view
     cdef public u64 quiet_until         # retired count up to which no device event is due, for step_quietly()
     cdef public object bus
     cdef public int last_stop           # of step_quietly()
@@ -88,6 +90,9 @@ cdef class CompiledCpu:
         cpu.ram = &self.ram_view[0]
         cpu.ram_size = memory.size
         cpu.page_flags = &self.flags_view[0]
+        self.shadow_view, self.journal_view = memory.shadow, memory.journal
+        cpu.shadow = &self.shadow_view[0]
+        cpu.journal = <u32*>&self.journal_view[0]
         cpu.generation = 1
         self.code.page_count = memory.size >> 12
         self.code.buckets = <Block**>calloc(BUCKETS, sizeof(Block*))
@@ -236,6 +241,19 @@ cdef class CompiledCpu:
 
     def load_field_bytes(self, size_t offset, bytes data):
         memcpy(<char*>self.cpu + offset, <char*>data, len(data))
+
+    def rewind(self):
+        """Give every page written since the journal began its contents of then; the journal begins anew."""
+        cdef CPU *cpu = self.cpu
+        cdef u64 n, page
+        for n in range(cpu.journal[0]):
+            page = cpu.journal[n + 1]
+            memcpy(cpu.ram + (page << 12), cpu.shadow + (page << 12), 4096)
+            cpu.page_flags[page] |= 2
+            if cpu.page_flags[page] & 1:
+                drop_page(cpu, page)
+        cpu.journal[0] = 0
+        evict_all(cpu)
 
     def call(self, str name, *arguments):
         """Run one of the few shared functions that setting state from outside needs."""

@@ -92,11 +92,20 @@ cdef u64 physical_read(CPU *cpu, u64 pa, u64 size) noexcept nogil:
 
 cdef void physical_write(CPU *cpu, u64 pa, u64 size, u64 value) noexcept nogil:
     if pa < cpu.ram_size and pa + size <= cpu.ram_size:
+        if cpu.page_flags[pa >> 12] & 2:
+            keep_page(cpu, pa >> 12)
         store(<char*>cpu.ram + pa, size, value)
         if cpu.page_flags[pa >> 12] & 1:
             code_written(cpu, pa, size)
         return
     bus_write(cpu, pa, size, value)
+
+cdef void keep_page(CPU *cpu, u64 page) noexcept nogil:
+    """Before the first write to a page since the last snapshot: keep what it holds."""
+    memcpy(cpu.shadow + (page << 12), cpu.ram + (page << 12), 4096)
+    cpu.journal[0] += 1
+    cpu.journal[cpu.journal[0]] = <u32>page
+    cpu.page_flags[page] &= 0xFD
 
 cdef void bus_failed(CPU *cpu, object error) noexcept:
     # A device that raised is a bug of ours: stop at once and let run() raise it.
@@ -232,6 +241,8 @@ cdef void remember_write(CPU *cpu, u64 la, u64 pa) noexcept nogil:
         entry.read_tag = 1
     if entry.fetch_tag != page:
         entry.fetch_tag = 1
+    if cpu.page_flags[pa >> 12] & 2:
+        keep_page(cpu, pa >> 12)
     entry.write_tag = 1 if cpu.page_flags[pa >> 12] & 1 else page
     entry.addend = <u64>cpu.ram + (pa & ~(<u64>4095)) - page
     cpu.tlb_used |= (<u64>1) << cpu.mmu_mode

@@ -28,7 +28,7 @@ class Disk:
         self.writable = writable
         self.failure: DiskError | None = None
         self.on_failure: Callable[[], None] = lambda: None
-        self.overlay: dict[int, bytearray] = {}
+        self.overlay: dict[int, bytes] = {}      # blocks are replaced, never changed, so that a copy of it is a snapshot
         self._fd = -1
         try:
             fd = os.open(self.path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -122,8 +122,8 @@ class Disk:
                 base = self.read(block * _BLOCK, min(_BLOCK, self.size - block * _BLOCK))
                 if base is None:
                     return False
-                changed = self.overlay[block] = bytearray(base)
-            changed[within : within + count] = data[position : position + count]
+                changed = base
+            self.overlay[block] = changed[:within] + data[position : position + count] + changed[within + count :]
             position += count
         return True
 
@@ -145,11 +145,11 @@ class Disk:
 
     def save(self) -> dict[int, bytes]:
         """The overlay: block number (of 4096 bytes) to contents."""
-        return {block: bytes(data) for block, data in sorted(self.overlay.items())}
+        return dict(sorted(self.overlay.items()))
 
     def load(self, overlay: dict[int, bytes]) -> None:
         """Continue with an overlay from `save`."""
-        self.overlay = {block: bytearray(data) for block, data in overlay.items()}
+        self.overlay = {block: bytes(data) for block, data in overlay.items()}
 
     def _fail(self, verb: str, error: OSError) -> None:
         self.failure = DiskError(

@@ -100,8 +100,7 @@ class Lapic(Device):
         self.state = LapicState(extint=self.state.extint)
         self._update()
 
-    def load(self, saved: dict) -> None:
-        super().load(saved)
+    def settle(self) -> None:
         self.level = self._deliverable() is not None or self._extint_accepted()
 
     # The CPU's side

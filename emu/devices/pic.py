@@ -128,8 +128,7 @@ class Pic(Device):
                 self._ocw2(chip, value)
         self._update()
 
-    def load(self, saved: dict) -> None:
-        super().load(saved)
+    def settle(self) -> None:
         self.level = self._pending(0) is not None
 
     def _icw1(self, chip: ChipState, value: int) -> None:

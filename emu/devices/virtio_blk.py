@@ -55,6 +55,12 @@ class VirtioBlk(VirtioDevice):
     def load(self, saved: dict[int, bytes]) -> None:
         self.disk.load(saved)
 
+    def quick_save(self) -> None:
+        """The medium is kept by who keeps the disk."""
+
+    def quick_load(self, saved: None) -> None:
+        """Nothing, as `quick_save`."""
+
     def _request(self, queue: Virtqueue, chain: Chain) -> int:
         """Carry out one request; returns the bytes written to the chain, the status byte included."""
         room = sum(length for _, length in chain.writable) - 1

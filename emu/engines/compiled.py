@@ -48,6 +48,8 @@ def _layout():
 
 
 _LAYOUT = _layout()
+_START = core.fields_offset()
+_SIZE = _LAYOUT[TRANSIENT[0].name][0] - _START
 _NAMES = {f.name for f in FIELDS}
 
 
@@ -125,6 +127,15 @@ class CompiledEngine(core.CompiledCpu):
             values = state[field.name] if field.count > 1 else [state[field.name]]
             for n in range(count):
                 self.write_field(offset, type_, n, values[n])
+        self.synchronise()
+        self.call("evict_all")
+        self.call("mode_changed", 0)
+
+    def quick_state(self):
+        return self.field_bytes(_START, _SIZE)
+
+    def load_quick_state(self, saved):
+        self.load_field_bytes(_START, saved)
         self.synchronise()
         self.call("evict_all")
         self.call("mode_changed", 0)

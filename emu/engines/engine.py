@@ -102,6 +102,18 @@ class Engine(Protocol):
         """Continue from a `state()` taken on either engine."""
         ...
 
+    def quick_state(self) -> Any:
+        """What `state` says, in whatever form this engine copies fastest; for `load_quick_state` of the same engine."""
+        ...
+
+    def load_quick_state(self, state: Any) -> None:
+        """Continue from a `quick_state()` of this engine."""
+        ...
+
+    def rewind(self) -> None:
+        """`PhysicalMemory.rewind()`, with what the engine has cached of memory kept true."""
+        ...
+
     def tsc_skip(self, ns: int) -> None:
         """The clock moved forward `ns` nanoseconds while the CPU was halted."""
         ...

@@ -22,6 +22,7 @@ from emu.engines.operands import (
 from emu.isa.language import ACCESS_FETCH, ATTR_DB, CS, DB, ES, GP, IF, MASK32, MASK64, NMI, TF, UD, Fault
 
 CODE_PAGE = 1
+CLEAN_PAGE = 2
 
 
 def _context_names():
@@ -101,6 +102,8 @@ class PythonCpu(Cpu):
 
     def physical_write(self, pa, size, value):
         if pa + size <= self.ram_size:
+            if self.page_flags[pa >> 12] & CLEAN_PAGE:
+                self.memory.keep(pa >> 12)
             self.ram[pa:pa + size] = (value & ((1 << 8 * size) - 1)).to_bytes(size, "little")
             if self.page_flags[pa >> 12] & CODE_PAGE:
                 self.memory.on_code_write(pa >> 12)
@@ -112,6 +115,8 @@ class PythonCpu(Cpu):
             self.readable[la >> 12] = pa & ~0xFFF
 
     def remember_write(self, la, pa):
+        if pa < self.ram_size and self.page_flags[pa >> 12] & CLEAN_PAGE:
+            self.memory.keep(pa >> 12)
         if pa < self.ram_size and self.mmu_mode != 3 and not self.page_flags[pa >> 12] & CODE_PAGE:
             self.writable[la >> 12] = pa & ~0xFFF
 
@@ -337,6 +342,12 @@ class PythonEngine:
                 setattr(cpu, field.name, value)
         cpu.evict_all()
         cpu.mode_changed(cpu.mmu_mode)
+
+    quick_state, load_quick_state = state, load_state
+
+    def rewind(self):
+        self.memory.rewind()
+        self.cpu.evict_all()
 
     def tsc_skip(self, ns):
         self.cpu.tsc_offset = (self.cpu.tsc_offset + ns) & MASK64

@@ -91,7 +91,7 @@ class Clock:
                 timer.deadline = None
                 fired += 1
                 timer.callback()
-        self._recompute()
+        self.recompute()
         return fired
 
     def skip_to(self, ns: int) -> int:
@@ -100,7 +100,8 @@ class Clock:
         self.base += skipped
         return skipped
 
-    def _recompute(self) -> None:
+    def recompute(self) -> None:
+        """The earliest deadline anew: somebody has set timers' deadlines directly."""
         self._next = min((t.deadline for t in self.timers if t.deadline is not None), default=None)
 
     def _moved(self, previous: int | None, deadline: int | None) -> None:
@@ -109,4 +110,4 @@ class Clock:
             if self.on_earlier is not None:
                 self.on_earlier()
         elif previous is not None and previous == self._next:
-            self._recompute()
+            self.recompute()

@@ -18,6 +18,7 @@ from emu.machine.clock import Clock
 from emu.machine.input_log import InputEvent
 from emu.machine.memory import PhysicalMemory, parse_memory_size
 from emu.machine.result import Reason, RunResult
+from emu.machine.snapshots import Snapshot, Snapshots
 
 #: The date at power-on unless another is given: 2024-01-01 00:00:00 UTC.
 DEFAULT_RTC_START = 1_704_067_200
@@ -91,6 +92,7 @@ class Machine:
             virtio_console=None if virtio_console is None else self._virtio_console_bytes, legacy_virtio=legacy_virtio,
         )
         self.input_log: list[InputEvent] = []
+        self.snapshots = Snapshots(self)
         self._ended: RunResult | None = None
         self._leaving = self._interrupted = False
         self._quiet_until = 0
@@ -467,9 +469,37 @@ class Machine:
             "console": bytes(self.console),
         }
 
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """Continue from the `checkpoint()` of a machine with the same memory size and devices, on
-        whichever engine (`RingzeroError` otherwise)."""
+    def snapshot(self, name: str = "") -> Snapshot:
+        """This moment, to come back to with `restore`: copies nothing now, and later each page before its first write.
+        Not from inside a callback. Raises `ConfigurationError` on a machine that writes to its disk image."""
+        return self.snapshots.take(name)
+
+    def outside_state(self) -> dict[str, Any]:
+        """What a snapshot keeps beside CPU, RAM and disk, as plain data."""
+        return {"base": self.clock.base, "ended": self._ended, "console": bytes(self.console), "search_from": self._search_from,
+                "devices": [device.quick_save() for device in self.board.devices], "input": len(self.input_log)}
+
+    def load_outside_state(self, saved: Mapping[str, Any]) -> None:
+        """Continue from `outside_state`; the CPU's state has been loaded."""
+        self.clock.base = saved["base"]
+        for device, state in zip(self.board.devices, saved["devices"], strict=True):
+            device.quick_load(state)
+        self.clock.recompute()
+        self.engine.set_interrupt_line(self.board.lapic.level)
+        self._ended = saved["ended"]
+        self.console[:] = saved["console"]
+        self._search_from = saved["search_from"]
+        del self.input_log[saved["input"]:]
+        self._unflushed.clear()
+        self._virtio_unflushed.clear()
+        self._quiet_until = self._idle_events = 0
+        self._leaving = self._interrupted = False
+
+    def restore(self, saved: Snapshot | Mapping[str, Any]) -> None:
+        """Go back, or over, to a `snapshot()` of this machine; or continue from the `checkpoint()` of a machine with the
+        same memory size and devices, on whichever engine (`RingzeroError` otherwise)."""
+        if isinstance(saved, Snapshot):
+            return self.snapshots.restore(saved)
         names = [state["name"] for state in saved["devices"]]
         if saved["size"] != self.memory.size or names != [device.name for device in self.board.devices]:
             raise RingzeroError("the checkpoint is of a machine with other memory or devices",

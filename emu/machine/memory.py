@@ -13,6 +13,9 @@ PAGE_SIZE = 4096
 #: `page_flags` bit 0: an engine holds code decoded from this page.
 CODE = 1
 
+#: `page_flags` bit 1: not written since the journal began; who writes first keeps the page (`keep`).
+CLEAN = 2
+
 #: RAM is contiguous from address 0 and ends below the board's device windows.
 MAX_MEMORY = 0xC000_0000
 
@@ -51,14 +54,18 @@ def parse_memory_size(size: str | int) -> int:
     return int(value)
 
 
+_NOW_CLEAN = bytes(flags | CLEAN for flags in range(256))
+
+
 class PhysicalMemory:
     """RAM at physical addresses 0 to `size` - 1.
 
     `buffer` is the mapping itself, for engines; who writes to it directly also does what `write` does
-    about code pages. `size` must be a positive multiple of 4096 (`ConfigurationError`).
+    about code pages and clean ones. `shadow` has, at their own offsets, the kept pages, and `journal` (32-bit
+    words) their count and then their numbers in order of their first writes. `size` must be a positive multiple of 4096 (`ConfigurationError`).
     """
 
-    __slots__ = ("size", "buffer", "page_flags", "on_code_write")
+    __slots__ = ("size", "buffer", "page_flags", "on_code_write", "shadow", "journal")
 
     def __init__(self, size: int) -> None:
         if size <= 0 or size % PAGE_SIZE:
@@ -68,6 +75,8 @@ class PhysicalMemory:
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
         try:
             self.buffer = mmap.mmap(-1, size, flags=flags)
+            self.shadow = mmap.mmap(-1, size, flags=flags)
+            self.journal = mmap.mmap(-1, 4 * (size // PAGE_SIZE + 1), flags=flags)
         except (OSError, OverflowError, ValueError) as error:
             raise ConfigurationError(
                 f"the host can't give the guest {size >> 20} MiB of memory ({error})", "choose a smaller memory size"
@@ -94,9 +103,12 @@ class PhysicalMemory:
             raise self._range_error("write", pa, len(data))
         if end == pa:
             return
-        self.buffer[pa:end] = bytes(data) if isinstance(data, memoryview) else data
         first, last = pa >> 12, (end - 1) >> 12
         flags = self.page_flags
+        for page in range(first, last + 1):
+            if flags[page] & CLEAN:
+                self.keep(page)
+        self.buffer[pa:end] = bytes(data) if isinstance(data, memoryview) else data
         if first == last:
             if flags[first] & CODE and self.on_code_write is not None:
                 self.on_code_write(first)
@@ -104,6 +116,45 @@ class PhysicalMemory:
             for page in range(first, last + 1):
                 if flags[page] & CODE:
                     self.on_code_write(page)
+
+    def begin_journal(self) -> None:
+        """From now on keep each page before its first write. The engine must forget what it knows to be writable."""
+        self.page_flags[:] = self.page_flags.translate(_NOW_CLEAN)
+        self.journal[0:4] = bytes(4)
+
+    def keep(self, page: int) -> None:
+        """Keep clean page number `page` before it is written."""
+        start = page << 12
+        self.shadow[start : start + PAGE_SIZE] = self.buffer[start : start + PAGE_SIZE]
+        count = int.from_bytes(self.journal[0:4], "little") + 1
+        self.journal[0:4] = count.to_bytes(4, "little")
+        self.journal[4 * count : 4 * count + 4] = page.to_bytes(4, "little")
+        self.page_flags[page] &= ~CLEAN
+
+    def dirty(self) -> list[int]:
+        """Numbers of the pages written since the journal began, in order of their first writes."""
+        count = int.from_bytes(self.journal[0:4], "little")
+        return list(memoryview(self.journal)[4 : 4 + 4 * count].cast("I"))
+
+    def is_dirty(self, page: int) -> bool:
+        """Has page number `page` been written since the journal began?"""
+        return not self.page_flags[page] & CLEAN
+
+    def exchange(self, page: int, contents: bytes) -> bytes:
+        """Put `contents` (4096 bytes) into page number `page`, unseen by the journal; returns what it held."""
+        start = page << 12
+        before = self.buffer[start : start + PAGE_SIZE]
+        self.buffer[start : start + PAGE_SIZE] = contents
+        if self.page_flags[page] & CODE and self.on_code_write is not None:
+            self.on_code_write(page)
+        return before
+
+    def rewind(self) -> None:
+        """Give every page written since the journal began its contents of then; the journal begins anew."""
+        for page in self.dirty():
+            self.exchange(page, self.shadow[page << 12 : (page << 12) + PAGE_SIZE])
+            self.page_flags[page] |= CLEAN
+        self.journal[0:4] = bytes(4)
 
     def read_int(self, pa: int, width: int) -> int:
         """Little-endian unsigned integer of `width` bytes at `pa`."""

@@ -54,6 +54,15 @@ class ScriptedEngine:
             if not s["shutdown"]:
                 self.retired += 1
 
+    def quick_state(self):
+        return self.state()
+
+    def load_quick_state(self, state):
+        self.load_state(state)
+
+    def rewind(self):
+        self.memory.rewind()
+
     def set_breakpoints(self, addresses):
         self.breakpoints = set(addresses)
 
