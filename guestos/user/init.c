@@ -48,6 +48,7 @@ static void leave(int status) {
 
 int main(int argc, char **argv) {
     mount_one("proc", "/proc");
+    mount_one("devpts", "/dev/pts");
     mount_one("tmpfs", "/tmp");
     mount_one("tmpfs", "/run");
     setenv("HOME", "/root", 1);

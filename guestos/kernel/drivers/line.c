@@ -25,7 +25,7 @@ void tty_output(struct tty *tty, const char *text, size_t n) {
     for (; n; n--, text++) {
         char c = *text;
         if (used + 2 > sizeof(out)) {
-            tty->driver->write(out, used);
+            tty->driver->write(tty, out, used);
             used = 0;
         }
         if (oflag & OPOST && c == '\r' && oflag & OCRNL) c = '\n';
@@ -36,7 +36,12 @@ void tty_output(struct tty *tty, const char *text, size_t n) {
         else if (c == '\b') tty->column -= tty->column > 0;
         else if ((u8)c >= ' ' && ((u8)c & 0xc0) != 0x80) tty->column++;     /* UTF-8: count first bytes */
     }
-    if (used) tty->driver->write(out, used);
+    if (used) tty->driver->write(tty, out, used);
+}
+
+void tty_flush(struct tty *tty, bool input, bool output) {
+    if (input) tty->tail = tty->committed = tty->head;
+    if (output && tty->driver->flush) tty->driver->flush(tty);
 }
 
 void tty_stop(struct tty *tty, bool stop) {
@@ -111,11 +116,15 @@ static void reprint(struct tty *tty) {
 
 static bool put(struct tty *tty, u16 c, u32 room) {
     if (tty->head - tty->tail >= room) {
-        tty->driver->write("\a", 1);        /* full: the typist hears it */
+        tty->driver->write(tty, "\a", 1);        /* full: the typist hears it */
         return false;
     }
     tty->input[tty->head++ % INPUT_SIZE] = c;
     return true;
+}
+
+bool tty_can_take(struct tty *tty) {
+    return tty->head - tty->tail < LINE_MAX || (tty->termios.lflag & ICANON && tty->committed == tty->tail);
 }
 
 /* Whether a special character is c; 0 switches one off. */
@@ -150,7 +159,7 @@ static void receive(struct tty *tty, u8 c) {
         if (iflag & IXON && (is(tty, VSTOP, c) || is(tty, VSTART, c))) return tty_stop(tty, is(tty, VSTOP, c));
         if (tty->stopped && iflag & IXANY) tty_stop(tty, false);
         if (signo) {
-            if (!(lflag & NOFLSH)) tty->tail = tty->committed = tty->head;
+            if (!(lflag & NOFLSH)) tty_flush(tty, true, true);
             tty_stop(tty, false);
             echo(tty, c);
             if (tty->foreground) send_signal_group(tty->foreground, signo);

@@ -11,6 +11,12 @@ void device_register(struct device *device) {
     *end = device;
 }
 
+void device_unregister(struct device *device) {
+    struct device **link = &devices;
+    while (*link != device) link = &(*link)->next;
+    *link = device->next;
+}
+
 struct device *device_find(u32 mode, u32 rdev) {
     for (struct device *d = devices; d; d = d->next)
         if (d->rdev == rdev && (d->mode & S_IFMT) == (mode & S_IFMT)) return d;

@@ -13,9 +13,9 @@ enum { DIVISOR_LOW = COM1, DIVISOR_HIGH };
 #define STATUS_READY 0x01
 #define STATUS_TRANSMITTER_EMPTY 0x20
 
-static struct tty *tty;
+static struct tty *port;
 
-static void write(const char *bytes, size_t n) {
+static void write(struct tty *tty, const char *bytes, size_t n) {
     u64 flags = irq_save();             /* echo from the interrupt must not come between */
     while (n) {
         for (int tries = 0; !(inb(LINE_STATUS) & STATUS_TRANSMITTER_EMPTY) && tries < 100000; tries++) asm volatile("pause");
@@ -27,12 +27,12 @@ static void write(const char *bytes, size_t n) {
 
 static void interrupt(void *unused) {
     /* Until the FIFO is empty: the line is edge-triggered and falls only then. */
-    for (int bound = 0; bound < 4096 && inb(LINE_STATUS) & STATUS_READY; bound++) tty_input(tty, inb(DATA));
+    for (int bound = 0; bound < 4096 && inb(LINE_STATUS) & STATUS_READY; bound++) tty_input(port, inb(DATA));
 }
 
 void serial_init(void) {
-    static const struct tty_driver driver = { write };
-    tty = tty_create("ttyS0", MKDEV(4, 64), &driver);
+    static const struct tty_driver driver = { .write = write };
+    port = tty_create("ttyS0", MKDEV(4, 64), &driver);
     outb(INTERRUPT_ENABLE, 0);
     outb(LINE_CONTROL, 0x80);           /* divisor latch */
     outb(DIVISOR_LOW, 1);               /* 115200 baud */

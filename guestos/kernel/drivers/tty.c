@@ -32,15 +32,31 @@ static void release_session(struct tty *tty) {
     tty->session = tty->foreground = 0;
 }
 
+static void hang_up_group(pid_t pgid) {
+    send_signal_group(pgid, SIGHUP);
+    send_signal_group(pgid, SIGCONT);
+}
+
 void tty_session_ends(struct process *leader) {
     struct tty *tty = leader->tty;
+    if (leader->hung_up_group) hang_up_group(leader->hung_up_group);
     if (!tty || tty->session != leader->sid) return;
-    if (tty->foreground) {
-        send_signal_group(tty->foreground, SIGHUP);
-        send_signal_group(tty->foreground, SIGCONT);
+    if (tty->foreground) hang_up_group(tty->foreground);
+    release_session(tty);
+}
+
+void tty_hang_up(struct tty *tty) {
+    struct process *leader = tty->session ? process_find(tty->session) : NULL;
+    if (leader) {
+        leader->hung_up_group = tty->foreground;        /* they hear of it when the leader has ended */
+        send_signal(leader->leader, SIGHUP);
+        send_signal(leader->leader, SIGCONT);
     }
     release_session(tty);
+    tty_flush(tty, true, true);
+    tty->hung_up = true;
     wake_up(&tty->readable);
+    wake_up(&tty->started);
 }
 
 u32 tty_number(const struct tty *tty) { return tty->device.rdev; }
@@ -50,25 +66,41 @@ pid_t tty_foreground(const struct tty *tty) { return tty->foreground; }
 
 static struct tty *tty_of(struct file *f) { return f->data; }
 
+static int join(struct file *f, struct tty *tty) {
+    int error = !tty ? -ENXIO : tty->driver->open ? tty->driver->open(tty) : 0;
+    if (error) return error;
+    f->data = tty;
+    tty->refs++;
+    tty->opens++;
+    tty->was_opened = true;
+    return 0;
+}
+
+void tty_put(struct tty *tty) {
+    if (!--tty->refs) kfree(tty);
+}
+
+static void tty_release(struct file *f) {
+    struct tty *tty = tty_of(f);
+    if (!--tty->opens) wake_up(&tty->started);
+    tty_put(tty);
+}
+
 static int tty_open(struct inode *inode, struct file *f) {
     struct tty *tty = tty_of(f);
+    int error = join(f, tty);
+    if (error) return error;
     bool leader = current->process->pid == current->process->sid;
     if (leader && !current->process->tty && !tty->session && !(f->flags & O_NOCTTY) && inode->rdev == tty->device.rdev) take_control(tty);
     return 0;
 }
 
-static int console_open(struct inode *inode, struct file *f) {  /* never becomes the controlling one */
-    f->data = console;
-    return console ? 0 : -ENXIO;
-}
-
-static int current_open(struct inode *inode, struct file *f) {
-    f->data = current->process->tty;
-    return current->process->tty ? 0 : -ENXIO;
-}
+static int console_open(struct inode *inode, struct file *f) { return join(f, console); }   /* never the controlling one */
+static int current_open(struct inode *inode, struct file *f) { return join(f, current->process->tty); }
 
 /* Is there enough for a read to end? */
 static bool can_read(struct tty *tty, u32 minimum) {
+    if (tty->hung_up) return true;
     if (tty->termios.lflag & ICANON) return tty->committed != tty->tail;
     return tty->head - tty->tail >= minimum;
 }
@@ -98,7 +130,7 @@ static ssize_t take_input(struct tty *tty, struct io *io) {
 
 static ssize_t tty_read(struct file *f, struct io *io, u64 pos) {
     struct tty *tty = tty_of(f);
-    if (!io->left) return 0;
+    if (!io->left || tty->hung_up) return 0;
     int error = check_background(tty, SIGTTIN);
     if (error) return error;
     bool canonical = tty->termios.lflag & ICANON;
@@ -121,9 +153,15 @@ static ssize_t tty_read(struct file *f, struct io *io, u64 pos) {
         /* The mode may change while we wait; then what is enough changes as well. */
         error = wait_event_until(&tty->readable, can_read(tty, minimum), deadline);
     }
+    if (tty->hung_up) return -EIO;
     if (error && error != -ETIMEDOUT) return error;
-    return take_input(tty, io);
+    ssize_t n = take_input(tty, io);
+    wake_up(&tty->started);
+    return n;
 }
+
+static size_t room(struct tty *tty) { return tty->driver->room ? tty->driver->room(tty) : PAGE_SIZE; }
+static bool can_write(struct tty *tty) { return tty->hung_up || (!tty->stopped && room(tty) > 1); }
 
 static ssize_t tty_write(struct file *f, struct io *io, u64 pos) {
     struct tty *tty = tty_of(f);
@@ -132,35 +170,34 @@ static ssize_t tty_write(struct file *f, struct io *io, u64 pos) {
         if (error) return error;
     }
     ssize_t done = 0;
+    int error = 0;
     char piece[128];
-    while (io->left) {
-        size_t n = MIN(io->left, sizeof(piece));
-        if (io_get(io, piece, n)) return done ? done : -EFAULT;
-        int error = wait_event_interruptible(&tty->started, !tty->stopped);
-        if (error) return done ? done : error;
+    while (io->left && !error) {
+        if (f->flags & O_NONBLOCK && !can_write(tty)) error = -EAGAIN;
+        else error = wait_event_interruptible(&tty->started, can_write(tty));
+        if (tty->hung_up) error = -EIO;
+        if (error) break;
+        size_t n = MIN(io->left, MIN(room(tty) / 2, sizeof(piece)));    /* a character may become two */
+        if ((error = io_get(io, piece, n))) break;
         tty_output(tty, piece, n);
         done += n;
     }
-    return done;
+    return done ? done : error;
 }
 
 static int tty_poll(struct file *f, struct poll_table *table) {
     struct tty *tty = tty_of(f);
     poll_wait(table, &tty->readable);
+    poll_wait(table, &tty->started);
     bool ready = can_read(tty, tty->termios.lflag & ICANON ? 1 : MAX(tty->termios.cc[VMIN], (u8)1));
-    return (ready ? POLLIN | POLLRDNORM : 0) | (tty->stopped ? 0 : POLLOUT | POLLWRNORM);
+    return (ready ? POLLIN | POLLRDNORM : 0) | (can_write(tty) ? POLLOUT | POLLWRNORM : 0) | (tty->hung_up ? POLLERR | POLLHUP : 0);
 }
-
-enum {
-    TCGETS = 0x5401, TCSETS, TCSETSW, TCSETSF, TCSBRK = 0x5409, TCXONC, TCFLSH, TIOCSCTTY = 0x540e, TIOCGPGRP, TIOCSPGRP,
-    TIOCOUTQ, TIOCGWINSZ = 0x5413, TIOCSWINSZ, FIONREAD = 0x541b, TIOCNOTTY = 0x5422, TIOCGSID = 0x5429, TCSBRKP = 0x5425,
-};
 
 static int set_termios(struct tty *tty, const struct termios *from, bool flush) {
     u64 flags = spin_lock(&tty->lock);
     bool was_canonical = tty->termios.lflag & ICANON;
     tty->termios = *from;
-    if (flush) tty->tail = tty->committed = tty->head;
+    if (flush) tty_flush(tty, true, false);
     /* What was typed of an unfinished line becomes readable when lines stop to matter, and back. */
     if (was_canonical != !!(from->lflag & ICANON)) tty->committed = tty->head;
     spin_unlock(&tty->lock, flags);
@@ -192,12 +229,13 @@ static long set_controlling(struct tty *tty, unsigned long force) {
     return 0;
 }
 
-static long tty_ioctl(struct file *f, unsigned command, unsigned long argument) {
+long tty_ioctl(struct file *f, unsigned command, unsigned long argument) {
     struct tty *tty = tty_of(f);
     struct termios termios;
     struct winsize size;
     int value;
     bool changes = (command >= TCSETS && command <= TCSETSF) || command == TIOCSPGRP || command == TCFLSH;
+    if (tty->hung_up) return command == TIOCSPGRP ? -ENOTTY : -EIO;
     int error = changes ? check_background(tty, SIGTTOU) : 0;
     if (error) return error;
     switch (command) {
@@ -215,11 +253,9 @@ static long tty_ioctl(struct file *f, unsigned command, unsigned long argument) 
         return 0;
     case TCFLSH:
         if (argument > 2) return -EINVAL;
-        if (argument != 1) {
-            u64 flags = spin_lock(&tty->lock);
-            tty->tail = tty->committed = tty->head;
-            spin_unlock(&tty->lock, flags);
-        }
+        u64 flags = spin_lock(&tty->lock);
+        tty_flush(tty, argument != 1, argument != 0);
+        spin_unlock(&tty->lock, flags);
         return 0;
     case TIOCSCTTY: return set_controlling(tty, argument);
     case TIOCNOTTY:
@@ -246,10 +282,18 @@ static long tty_ioctl(struct file *f, unsigned command, unsigned long argument) 
     }
 }
 
-#define TTY_OPS .read = tty_read, .write = tty_write, .poll = tty_poll, .ioctl = tty_ioctl, .stream = true
+#define TTY_OPS .release = tty_release, .read = tty_read, .write = tty_write, .poll = tty_poll, .ioctl = tty_ioctl, .stream = true
 static const struct file_ops tty_ops = { .open = tty_open, TTY_OPS };
 static const struct file_ops console_ops = { .open = console_open, TTY_OPS };
 static const struct file_ops current_ops = { .open = current_open, TTY_OPS };
+
+void tty_init(struct tty *tty, const char *name, u32 rdev, const struct tty_driver *driver) {
+    tty->driver = driver;
+    tty->refs = 1;
+    tty_defaults(tty);
+    tty->device = (struct device){ name, S_IFCHR | 0620, rdev, &tty_ops, tty, 0, NULL };
+    device_register(&tty->device);
+}
 
 struct tty *tty_create(const char *name, u32 rdev, const struct tty_driver *driver) {
     static struct device special[2] = {
@@ -258,11 +302,8 @@ struct tty *tty_create(const char *name, u32 rdev, const struct tty_driver *driv
     };
     struct tty *tty = kzalloc(sizeof(*tty));
     if (!tty) panic("no memory for terminal %s", name);
-    tty->driver = driver;
+    tty_init(tty, name, rdev, driver);
     tty->size = (struct winsize){ 24, 80, 0, 0 };
-    tty_defaults(tty);
-    tty->device = (struct device){ name, S_IFCHR | 0620, rdev, &tty_ops, tty, 0, NULL };
-    device_register(&tty->device);
     if (!console) {
         console = tty;
         device_register(&special[0]);

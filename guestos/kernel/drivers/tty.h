@@ -49,10 +49,13 @@ struct tty {
     bool stopped;                       /* by ^S */
     bool literal;                       /* ^V: the next character means itself */
     u32 column;                         /* of the cursor, for erasing tabs */
+    u32 refs, opens;                    /* what keeps it; of that, files on it */
+    bool was_opened, hung_up;
     /* Ring positions count up for ever: tail <= committed <= head. What lies between committed and
      * head is the line being edited. Changed in the interrupt: under `lock`. */
     u32 tail, committed, head;
     struct spinlock lock;
+    /* The other: output may go on; and all that a pty's master waits for. */
     struct wait_queue readable, started;
     u16 input[INPUT_SIZE];
 };
@@ -60,3 +63,16 @@ struct tty {
 void tty_defaults(struct tty *);
 void tty_output(struct tty *, const char *text, size_t n);  /* with output processing */
 void tty_stop(struct tty *, bool stop);
+void tty_flush(struct tty *, bool input, bool output);  /* with the lock */
+bool tty_can_take(struct tty *);        /* one more character, be it to beep */
+void tty_init(struct tty *, const char *name, u32 rdev, const struct tty_driver *);
+void tty_put(struct tty *);             /* one reference fewer; kfree after the last */
+/* Its other end is gone: the session's leader gets SIGHUP, and nothing works any more. */
+void tty_hang_up(struct tty *);
+long tty_ioctl(struct file *, unsigned command, unsigned long argument);
+
+enum {
+    TCGETS = 0x5401, TCSETS, TCSETSW, TCSETSF, TCSBRK = 0x5409, TCXONC, TCFLSH, TIOCSCTTY = 0x540e, TIOCGPGRP, TIOCSPGRP,
+    TIOCOUTQ, TIOCGWINSZ = 0x5413, TIOCSWINSZ, FIONREAD = 0x541b, TIOCNOTTY = 0x5422, TIOCGSID = 0x5429, TCSBRKP = 0x5425,
+    TIOCGPTPEER = 0x5441, TIOCGPTN = (int)0x80045430, TIOCGPTLCK = (int)0x80045439, TIOCSPTLCK = 0x40045431, TIOCSIG = 0x40045436,
+};

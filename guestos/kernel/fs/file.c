@@ -193,15 +193,19 @@ int fd_install(struct file *file, int at_least, bool cloexec) {
     return fd;
 }
 
+int fd_take(struct file *file, bool cloexec) {
+    int fd = IS_ERR(file) ? PTR_ERR(file) : fd_install(file, 0, cloexec);
+    if (fd < 0 && !IS_ERR(file)) file_put(file);
+    return fd;
+}
+
 int fd_open(const struct file_ops *ops, struct inode *inode, void *data, u32 flags) {
     struct file *f = inode ? file_new(ops, inode, flags) : NULL;
     if (!f && ops->release) ops->release(&(struct file){ .ops = ops, .inode = inode, .data = data, .flags = flags });
     inode_put(inode);
     if (!f) return -ENOMEM;
     f->data = data;
-    int fd = fd_install(f, 0, flags & O_CLOEXEC);
-    if (fd < 0) file_put(f);
-    return fd;
+    return fd_take(f, flags & O_CLOEXEC);
 }
 
 long sys_close(int fd) {

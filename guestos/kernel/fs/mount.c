@@ -233,6 +233,7 @@ void vfs_init(const char *root) {
     procfs_register();
     memory_devices_init();
     serial_init();
+    pty_init();
     virtio_blk_init();
     block_cache_start();
     struct mount *base = mount_at_boot("tmpfs", "rootfs", NULL, 0);

@@ -102,7 +102,7 @@ static struct file *create_at(struct last *last, u32 flags, u32 mode, char *text
     if (!d->inode) {
         error = dir_may_change(&last->dir);
         struct inode *inode;
-        if (!error) error = dir->ops->create(dir, d->name, d->length, S_IFREG | (mode & 07777 & ~current->fs->umask), 0, &inode);
+        if (!error) error = !dir->ops->create ? -EACCES : dir->ops->create(dir, d->name, d->length, S_IFREG | (mode & 07777 & ~current->fs->umask), 0, &inode);
         if (!error) {
             d->inode = inode;
             created = true;
@@ -199,10 +199,7 @@ long sys_openat(int dirfd, const char *path, int flags, mode_t mode) {
     if (IS_ERR(name)) return PTR_ERR(name);
     struct file *file = vfs_open(dirfd, name, flags, mode);
     kfree(name);
-    if (IS_ERR(file)) return PTR_ERR(file);
-    int fd = fd_install(file, 0, flags & O_CLOEXEC);
-    if (fd < 0) file_put(file);
-    return fd;
+    return fd_take(file, flags & O_CLOEXEC);
 }
 
 long sys_open(const char *path, int flags, mode_t mode) { return sys_openat(AT_FDCWD, path, flags, mode); }

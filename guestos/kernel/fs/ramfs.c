@@ -273,13 +273,14 @@ static int file_truncate(struct inode *inode, u64 size) {
 }
 
 static int no_store(struct inode *inode) { return 0; }
+static bool unlinked_by_driver(struct inode *inode) { return !inode->nlink; }     /* devpts */
 static int no_sync(struct file *f) { return 0; }
 
 static const struct inode_ops dir_ops = {
     .lookup = lookup, .create = create, .symlink = symlink, .link = link, .unlink = unlink, .rename = rename,
     .changed = no_store,
 };
-static const struct inode_ops file_inode_ops = { .truncate = file_truncate, .changed = no_store };
+static const struct inode_ops file_inode_ops = { .truncate = file_truncate, .changed = no_store, .stale = unlinked_by_driver };
 static const struct inode_ops link_ops = { .readlink = readlink, .changed = no_store };
 static const struct file_ops file_ops = { .read = file_read, .write = file_write, .sync = no_sync };
 static const struct file_ops dir_file_ops = { .readdir = readdir, .sync = no_sync };
@@ -380,6 +381,7 @@ static struct superblock *mount_devtmpfs(const char *source, u32 flags, char *op
     if (IS_ERR(sb)) return sb;
     sb->unmount = NULL;
     for (struct device *d = devices; d; d = d->next) ramfs_add(sb, d->name, d->mode, d->rdev);
+    ramfs_add(sb, "pts", S_IFDIR | 0755, 0);
     symlink(sb->root, "fd", 2, "/proc/self/fd");
     symlink(sb->root, "stdin", 5, "/proc/self/fd/0");
     symlink(sb->root, "stdout", 6, "/proc/self/fd/1");
@@ -387,10 +389,44 @@ static struct superblock *mount_devtmpfs(const char *source, u32 flags, char *op
     return sb;
 }
 
+/* One instance too, in which nobody but the driver makes names. */
+static struct superblock *devpts;
+static u32 devpts_mode = 0600;
+static s64 devpts_gid = -1;                 /* the opener's */
+static struct superblock *mount_devpts(const char *source, u32 flags, char *options) {
+    char *name, *value;
+    while ((name = mount_option(&options, &value))) {
+        if (!strcmp(name, "mode")) devpts_mode = strtou64(value, NULL, 8) & 0777;
+        else if (!strcmp(name, "gid")) devpts_gid = (gid_t)strtou64(value, NULL, 10);
+        else return ERR_PTR(-EINVAL);
+    }
+    return devpts;
+}
+static const struct inode_ops devpts_ops = { .lookup = lookup, .changed = no_store };
+int devpts_add(const char *name, u32 rdev) {
+    struct inode *inode;
+    int error = create(devpts->root, name, strlen(name), S_IFCHR | devpts_mode, rdev, &inode);
+    if (error) return error;
+    if (devpts_gid >= 0) inode->gid = devpts_gid;
+    inode_put(inode);
+    return 0;
+}
+void devpts_remove(const char *name) {
+    struct inode *inode = lookup(devpts->root, name, strlen(name));
+    unlink(devpts->root, name, strlen(name), inode);
+    inode_put(inode);
+}
+
 static struct filesystem tmpfs = { "tmpfs", false, mount_tmpfs, NULL };
 static struct filesystem devtmpfs = { "devtmpfs", false, mount_devtmpfs, NULL };
+static struct filesystem devptsfs = { "devpts", false, mount_devpts, NULL };
 
 void ramfs_register(void) {
     filesystem_register(&tmpfs);
     filesystem_register(&devtmpfs);
+    filesystem_register(&devptsfs);
+    devpts = mount_as("devpts", 0, 0755);
+    devpts->unmount = NULL;
+    devpts->volatile_names = true;
+    devpts->root->ops = &devpts_ops;
 }

@@ -13,19 +13,29 @@ struct device {
 };
 extern struct device *devices;
 void device_register(struct device *);
+void device_unregister(struct device *);
 struct device *device_find(u32 mode, u32 rdev);     /* by type and number, or NULL */
 
 void random_bytes(void *to, size_t n);              /* /dev/urandom's; not for secrets that matter */
 void memory_devices_init(void);                     /* null, zero, full, random, urandom */
 void virtio_blk_init(void);
+void pty_init(void);                                /* ptmx, and devpts */
 void serial_init(void);
 
 /* ---- terminals ---- */
 
+struct tty;
+
+int devpts_add(const char *name, u32 rdev);         /* a slave: 0 or an error */
+void devpts_remove(const char *name);
+
 /* A line: what a terminal driver offers and what the line discipline tells it. */
 struct tty_driver {
-    /* Send bytes as they are; busy-waits for room; from anywhere, also interrupts. */
-    void (*write)(const char *bytes, size_t n);
+    /* Send bytes as they are; from anywhere, also interrupts. What has no room, is waited for or lost. */
+    void (*write)(struct tty *, const char *bytes, size_t n);
+    size_t (*room)(struct tty *);                   /* bytes that are not lost now; NULL: all */
+    void (*flush)(struct tty *);                    /* lose what was written and not yet sent; NULL: nothing is */
+    int (*open)(struct tty *);                      /* may it be opened? NULL: yes */
 };
 /* Makes terminal and device node `name`; panics without memory. */
 struct tty *tty_create(const char *name, u32 rdev, const struct tty_driver *);

@@ -60,6 +60,7 @@ struct process {
     struct list threads;                    /* those that have not ended */
     pid_t pid, pgid, sid;
     struct tty *tty;                        /* the session's controlling terminal, or NULL */
+    pid_t hung_up_group;                    /* a leader's: the foreground of the terminal it had */
     struct process *parent;                 /* NULL for pid 1 and the kernel's own */
     struct list children, sibling;
     struct wait_queue child_event;          /* wait4 sleeps here */

@@ -373,6 +373,7 @@ void files_close_on_exec(struct files *);
 
 struct file *fd_get(int fd);                        /* of the current task, referenced; NULL: EBADF */
 int fd_install(struct file *, int at_least, bool cloexec);  /* takes the reference; -EMFILE keeps it */
+int fd_take(struct file *, bool cloexec);           /* the same, and an error lets the file go; or gives on ERR_PTR's */
 /* A descriptor for an object without a path: takes the inode's reference (NULL: there was no memory for
  * it); if it fails, releases `data`. */
 int fd_open(const struct file_ops *, struct inode *, void *data, u32 flags);

@@ -111,7 +111,7 @@ noreturn void task_exit(int status) {
         int zero = 0;
         if (!copy_to_user(t->clear_child_tid, &zero, sizeof(zero))) futex_wake((u32 *)t->clear_child_tid, 1);
     }
-    if (p->tty && p->sid == p->pid) tty_session_ends(p);
+    if (p->sid == p->pid) tty_session_ends(p);
     files_put(t->files);
     fs_put(t->fs);
     t->files = NULL;
