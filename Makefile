@@ -3,7 +3,7 @@
 #   make demo     boot the guest, take the tour, get the keyboard      make bench   the comparison with the peers
 #   make test     the whole suite                                      make fuzz    random instructions against Unicorn
 #   make build    compiled engine and guest, what has changed          make lint    ruff
-#   make clean    remove what was built (not .venv)
+#   make clean    remove what was built (not .venv)                make docs    docs/syscalls.md
 #
 # Variables: PYTHON (3.11 or later), PYTEST (arguments, as PYTEST="-k paging"), FUZZ and BENCH (arguments), ENGINE=python.
 
@@ -21,7 +21,7 @@ ENGINE_SOURCES := setup.py $(shell find cext emu/isa emu/cpu emu/engines -name '
 	-not -path '*/generated/*' -o -name '*.pxi' -not -path '*/generated/*' -o -name '*.in' -o -name v128.pxd)
 GUEST_SOURCES := $(shell find guestos -type f -not -name '*.pyc')
 
-.PHONY: demo test bench fuzz build engine guest lint clean help
+.PHONY: demo test bench fuzz build engine guest docs lint clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -78,10 +78,18 @@ build/engine.built: $(VENV)/.installed $(ENGINE_SOURCES)
 build/guest/.built: $(GUEST_SOURCES) | $(VENV)/.installed
 	@$(BIN)/ringzero kernel build
 
+# The part of the manual that is made from the system call table.
+docs: | $(VENV)/.installed
+	@$(BIN)/python -m guestos.syscalls --markdown >docs/syscalls.md
+
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
 
-$(VENV)/.lint: $(VENV)/.installed
+$(VENV)/.# The part of the manual that is made from the system call table.
+docs: | $(VENV)/.installed
+	@$(BIN)/python -m guestos.syscalls --markdown >docs/syscalls.md
+
+lint: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check ruff
 	@touch $@
 

@@ -1,11 +1,13 @@
 """The system call table: reads guestos/kernel/syscalls.tbl and writes what is made from it.
 
 One row a call is the single description of a system call. The kernel build takes two files of it
-(prototypes and dispatcher table); the tracer and the manual take the rows themselves.
+(prototypes and dispatcher table); the tracer takes the rows themselves; `python -m guestos.syscalls
+--markdown` prints the manual's docs/syscalls.md, which `make docs` writes.
 """
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +20,12 @@ TABLE = Path(__file__).parent / "kernel" / "syscalls.tbl"
 TYPES = {
     "fd": "int", "dirfd": "int", "signal": "int", "path": "const char *", "string": "const char *", "strings": "char **",
     "mount_data": "const void *", "string_out": "char *", "bytes_out": "void *", "directory_entries": "void *",
-    "fd_pair": "int *", "mode": "mode_t", "device": "u64", "address": "u64", "hex": "u32",
+    "fd_pair": "int *", "tid_address": "int *", "futex_word": "u32 *", "mode": "mode_t", "device": "u64", "address": "u64", "hex": "u32",
     # What stands behind a pointer.
-    "sigset": "u64", "fd_set": "u64", "cpu_set": "u64", "rlimit": "u64", "timespec_pair": "struct timespec", "wait_status": "int",
+    "sigset": "u64", "fd_set": "u64", "cpu_set": "u64", "rlimit": "u64", "timespec_pair": "struct timespec",
+    "timeval_left": "struct timeval", "timespec_left": "struct timespec", "iovec_out": "struct iovec", "gid_list": "gid_t", "wait_status": "int",
     # Names of values, or of the bits of one.
-    "open_flags": "int", "at_flags": "int", "access_mode": "int", "seek_from": "int", "mmap_prot": "int", "mmap_flags": "int",
+    "open_flags": "int", "descriptor_flags": "int", "at_flags": "int", "access_mode": "int", "seek_from": "int", "mmap_prot": "int", "mmap_flags": "int",
     "mremap_flags": "int", "advice": "int", "sigmask_how": "int", "itimer": "int", "clone_flags": "u64", "wait_options": "int",
     "fcntl_command": "unsigned", "fcntl_argument": "unsigned long", "ioctl_command": "unsigned", "ioctl_argument": "unsigned long",
     "lock_operation": "int", "resource": "unsigned", "rusage_who": "int", "prctl_option": "int", "arch_prctl_option": "int",
@@ -138,3 +141,33 @@ def dispatcher(calls: list[Syscall]) -> str:
     lines += [f'    [{call.number}] = "{call.name}",' for call in calls]
     lines += ["};"]
     return "\n".join(lines) + "\n"
+
+
+def markdown(calls: list[Syscall]) -> str:
+    """docs/syscalls.md: every call in order of number."""
+    groups = sorted({call.namespace for call in calls if call.namespace})
+    lines = [
+        "# System calls", "",
+        f"The guest kernel's {len(calls)} system calls, in order of number. Numbers, structures and errors are Linux's for x86-64. Any",
+        "other call is ENOSYS; a flag that is not supported is EINVAL.", "",
+        "What a `const` pointer points to is read, what another points to is written. The last columns say whose namespace",
+        "decides what the call means (`ringzero trace -e " + ",".join(f"%{group}" for group in groups) + "` shows such calls alone), and which",
+        "capability it asks for where the owner's own rights don't do.", "",
+        "| number | call | namespace | capability |", "|---|---|---|---|",
+    ]
+    for call in calls:
+        arguments = ", ".join(a.name if a.type == a.name else f"{a.type}{'' if a.type.endswith('*') else ' '}{a.name}" for a in call.arguments)
+        lines.append(f"| {call.number} | `{call.name}({arguments})` | {call.namespace or ''} | {call.capability or ''} |")
+    words = sorted({word for call in calls for a in call.arguments for word in re.findall(r"(?<!struct )\b\w+", a.type) if word in TYPES})
+    lines += ["", "These words stand for C types:", "", "| | |", "|---|---|"]
+    by_type: dict[str, list[str]] = {}
+    for word in words:
+        by_type.setdefault(TYPES[word], []).append(f"`{word}`")
+    lines += [f"| `{ctype}` | {', '.join(found)} |" for ctype, found in sorted(by_type.items())]
+    return "\n".join([*lines, "", "Made from `guestos/kernel/syscalls.tbl` by `make docs`."]) + "\n"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--markdown"]:
+        sys.exit("usage: python -m guestos.syscalls --markdown")
+    print(markdown(sorted(load(), key=lambda call: call.number)), end="")

@@ -23,6 +23,7 @@ from emu.errors import RingzeroError
 COMMANDS = {
     "run": ("emu.cli.run", "boot the guest, or another kernel, on the console"),
     "demo": ("emu.cli.demo", "boot the guest and take the tour"),
+    "trace": ("emu.cli.trace", "print the system calls that programs in the guest make"),
     "step": ("emu.cli.step", "step through instructions at a prompt"),
     "exec": ("emu.cli.execute", "run a flat binary without a kernel, and show its registers"),
     "info": ("emu.cli.info", "what is installed: engines, CPU features, instructions, guest images"),

@@ -69,7 +69,7 @@ def main(arguments: argparse.Namespace) -> int:
         write.finish()
     if arguments.json:
         output.print_json(report.as_json(machine))
-    return _status(report, arguments, quiet=arguments.json)
+    return exit_status(report.result, arguments.command is not None, quiet=arguments.json)
 
 
 def machine_for(arguments: argparse.Namespace, on_console) -> Machine:
@@ -159,15 +159,14 @@ class Report:
         }
 
 
-def _status(report: Report, arguments: argparse.Namespace, quiet: bool) -> int:
-    """The command's exit status, after a line on standard error if the run didn't end as asked."""
+def exit_status(result: RunResult, command: bool, quiet: bool) -> int:
+    """The exit status of `ringzero run` (with a `command` or not), after a line on standard error if the run didn't end as asked."""
     from emu.machine.result import Reason
 
-    result = report.result
     if result.reason is Reason.POWER_OFF:
         return (result.status or 0) & 0xFF
     asked = result.reason is Reason.LIMIT or result.reason is Reason.INTERRUPTED
-    if not quiet and (not asked or arguments.command is not None or result.reason is Reason.LIMIT):
+    if not quiet and (not asked or command or result.reason is Reason.LIMIT):
         what = {
             Reason.LIMIT: f"stopped after {result.retired} instructions, as asked",
             Reason.INTERRUPTED: "left the guest",
@@ -176,7 +175,7 @@ def _status(report: Report, arguments: argparse.Namespace, quiet: bool) -> int:
             Reason.SHUTDOWN: f"the guest crashed: {result.detail}",
         }.get(result.reason, str(result))
         output.say(what)
-    if arguments.command is not None:
+    if command:
         return UNFINISHED
     return 0 if asked else 1
 

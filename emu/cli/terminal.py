@@ -8,7 +8,7 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from emu.machine.machine import Machine
@@ -108,11 +108,12 @@ class Keyboard:
         return data
 
 
-def interact(machine: Machine, keyboard: Keyboard, limit: int | None = None) -> RunResult:
+def interact(machine: Machine, keyboard: Keyboard, limit: int | None = None, run: Callable[..., RunResult] | None = None) -> RunResult:
     """Run `machine` with `keyboard` as its console input, halts in step with the wall clock.
 
-    Ends as `Machine.run` does, or with INTERRUPTED when the user leaves. `limit` counts instructions.
+    `run` takes the place of `machine.run`. Ends as `Machine.run` does, or with INTERRUPTED when the user leaves. `limit` counts instructions.
     """
+    run = machine.run if run is None else run
     size = 20_000
     retired = 0
     # What is piped in waits for the guest's serial driver, which empties the port when it starts.
@@ -123,7 +124,7 @@ def interact(machine: Machine, keyboard: Keyboard, limit: int | None = None) -> 
         left = None if limit is None else limit - retired
         slice = size if left is None else min(size, left)
         begun, waited = time.monotonic(), keyboard.waited
-        result = machine.run(slice, keyboard.read)
+        result = run(slice, keyboard.read)
         retired += result.retired
         if result.reason is not Reason.LIMIT or left is not None and retired >= limit:
             return RunResult(result.reason, retired, result.status, result.detail)
