@@ -25,9 +25,9 @@ from emu.cli import options, run
 from emu.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from emu.guest.kernel import GuestKernel
     from emu.guest.layout import Struct
     from emu.guest.trace import Event
-    from emu.machine.machine import Machine
     from emu.machine.result import RunResult
 
 #: Virtual ns without an event after which a call that has not returned is printed.
@@ -72,7 +72,7 @@ def main(arguments: argparse.Namespace) -> int:
     with run.machine_for(arguments, console) as machine:
         kernel = GuestKernel(machine, images.paths().kernel)
         lines = Lines(lambda line: print(line, file=target, flush=target is sys.stderr))
-        selection = Selection(arguments, machine, report_json if arguments.json else lines)
+        selection = Selection(arguments, kernel, report_json if arguments.json else lines)
         tracer = Tracer(kernel, selection.report, calls=selection.calls, wanted=selection.wanted, strings=arguments.strings, verbose=arguments.verbose)
         on_terminal = terminal.interactive(descriptor)
         if arguments.command is not None and not on_terminal and not arguments.stdin:
@@ -121,10 +121,10 @@ def _json(data: dict) -> None:
 class Selection:
     """Which tasks are watched: all, or the command's, which are known by the command line of the shell's execve."""
 
-    def __init__(self, arguments: argparse.Namespace, machine: Machine, report: Callable[[Event], None]) -> None:
+    def __init__(self, arguments: argparse.Namespace, kernel: GuestKernel, report: Callable[[Event], None]) -> None:
         self.all, self.follow, self.command = arguments.all, arguments.follow, arguments.command
         self.only_program = bool(arguments.program)     # from its own execve on, without the shell before it
-        self.machine, self.inner = machine, report
+        self.kernel, self.inner = kernel, report
         self.latest = 0                                 # virtual time of the last event
         self.chosen: set[int] = set()
         # Who names the first process has the command run by it; the kernel starts that one itself.
@@ -140,16 +140,16 @@ class Selection:
         if self.all or not self.found or task.pid in self.chosen:
             return True
         if self.follow:
-            parent = task.parent
-            if parent is not None and parent.pid in self.chosen:
+            parent = task.process.parent
+            if task.tgid in self.chosen or parent is not None and parent.pid in self.chosen:
                 self.chosen.add(task.pid)
                 return True
         return False
 
     def report(self, event: Event) -> None:
-        from emu.guest.trace import Call
+        from emu.guest.trace import Call, Exit
 
-        self.latest = self.machine.now
+        self.latest = self.kernel.machine.now
         if self.all:
             self.inner(event)
             return
@@ -163,6 +163,8 @@ class Selection:
                 return
         if event.pid not in self.chosen:
             return
+        if isinstance(event, Exit) and self.follow:     # children that have done nothing yet get another parent
+            self.chosen.update(process.pid for process in self.kernel.processes() if process.parent and process.parent.pid == event.pid)
         if self.only_program and not self.begun and (not execve or event.returned is not None):
             return
         self.begun = True

@@ -67,6 +67,11 @@ class GuestKernel:
             base = get("kernel_gs_base")
         return self.at("cpu", base).running if base >> 63 else None
 
+    def processes(self) -> Iterator[Struct]:
+        """Every `struct process` but the idle one's, in order of pid."""
+        yield from elements(self.at("list", self.symbol("all_processes")), self.layouts.struct("process"), "link")
+
     def tasks(self) -> Iterator[Struct]:
-        """Every `struct task` but the idle one's, in order of pid."""
-        yield from elements(self.at("list", self.symbol("all_tasks")), self.layouts.struct("task"), "all_link")
+        """The `struct task` of every thread that has not ended, process by process."""
+        for process in self.processes():
+            yield from elements(process.threads, self.layouts.struct("task"), "thread_link")

@@ -27,7 +27,7 @@ _FOREVER = 1 << 62
 
 @dataclass(slots=True)
 class Call:
-    """A system call. `entered` and `returned` are instructions retired since power-on, just after SYSCALL and
+    """A system call of the thread `pid`. `entered` and `returned` are instructions retired since power-on, just after SYSCALL and
     when the result was known (None: not yet, or never). `result` is the kernel's, an error negative."""
 
     pid: int

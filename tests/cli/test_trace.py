@@ -72,3 +72,9 @@ def test_mistakes(guest):
                             (["-o", "/nonexistent/file", "true"], b"/nonexistent/file")]:
         result = ringzero("trace", *arguments)
         assert result.returncode == 2 and text in result.stderr and result.stderr.count(b"\n") == 1, result.stderr
+
+
+def test_orphans_are_followed(guest):
+    """The shell ends before its child has done anything; init ends that."""
+    result = ringzero("trace", "-f", "-e", "execve", "-c", "sleep 1 & exit 0")
+    assert result.returncode == 0 and re.search(rb" 4 \+\+\+ killed by SIGTERM \+\+\+\n", result.stderr), result.stderr

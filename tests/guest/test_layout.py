@@ -25,7 +25,7 @@ def test_sizes_are_the_abis(kernel):
 
 def test_fields(kernel):
     task, stat = kernel.layouts.struct("task"), kernel.layouts.struct("kstat")
-    assert task.fields["comm"].type.size == 16 and task.fields["parent"].type.target is task
+    assert task.fields["comm"].type.size == 16 and task.fields["process"].type.target is kernel.layouts.struct("process")
     assert stat.fields["st_size"].offset == 48 and stat.fields["st_size"].type.signed
     # Of an unnamed structure in an unnamed union.
     assert kernel.layouts.struct("siginfo").fields["si_status"].offset == 24
@@ -44,9 +44,10 @@ def test_tasks_in_the_machine(kernel):
     tasks = {task.comm: task for task in kernel.tasks()}
     assert [task.pid for task in kernel.tasks()] == sorted(task.pid for task in kernel.tasks())
     assert {"init", "writeback", "sh", "sleep", "cat"} <= set(tasks)
-    assert tasks["sleep"].parent == tasks["sh"] and tasks["sh"].parent == tasks["init"] and tasks["init"].parent is None
+    processes = {task.comm: task.process for task in tasks.values()}
+    assert processes["sleep"].parent == processes["sh"] and processes["sh"].parent == processes["init"] and processes["init"].parent is None
     assert tasks["sleep"].state == "TASK_SLEEPING" and tasks["init"].pid == 1 and not tasks["init"].kernel_thread
-    assert tasks["init"].rlimit[3][0] == 8 << 20 and tasks["cat"].cred.cap_effective & 1
+    assert processes["init"].rlimit[3][0] == 8 << 20 and tasks["cat"].cred.cap_effective & 1
     assert address_of(tasks["init"], "comm") == address_of(tasks["init"]) + kernel.layouts.struct("task").fields["comm"].offset
 
 
