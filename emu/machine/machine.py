@@ -82,6 +82,7 @@ class Machine:
         self.on_virtio_console = virtio_console
         self._unflushed, self._virtio_unflushed = bytearray(), bytearray()
         self._awaited = b""
+        self._any_output = False
         self._search_from = 0
         self.board = Microvm(
             self.bus, self.clock, interrupt=self.engine.set_interrupt_line, nmi=self.engine.raise_nmi,
@@ -245,6 +246,28 @@ class Machine:
         finally:
             self._awaited = b""
 
+    @property
+    def console_position(self) -> int:
+        """Where in `console` the next `expect` begins to search."""
+        return self._search_from
+
+    @console_position.setter
+    def console_position(self, value: int) -> None:
+        self._search_from = value
+
+    def run_until_output(self, limit: int | None = None) -> RunResult:
+        """Run until the serial console has printed a byte more than `console_position`; otherwise as `expect`."""
+        if len(self.console) > self._search_from:
+            return RunResult(Reason.FOUND, 0)
+        self._any_output = True
+        try:
+            result = self.run(limit)
+        finally:
+            self._any_output = False
+        if len(self.console) > self._search_from:
+            return RunResult(Reason.FOUND, result.retired)
+        return result
+
     def interrupt(self) -> None:
         """End the current run after the instruction in progress (from a signal handler or a callback)."""
         self._interrupted = True
@@ -349,7 +372,7 @@ class Machine:
         if self._interrupted:
             self._interrupted = False
             return RunResult(Reason.INTERRUPTED, retired)
-        if self._awaited and self.console.find(self._awaited, self._search_from) >= 0:
+        if self._awaited and self.console.find(self._awaited, self._search_from) >= 0 or self._any_output and len(self.console) > self._search_from:
             return RunResult(Reason.FOUND, retired)
         return None
 
@@ -384,7 +407,7 @@ class Machine:
         if byte == 10:
             # Streamed line by line, but from the run loop: a callback may raise, a device must not.
             self.engine.request_exit()
-        if self._awaited and byte == self._awaited[-1] and console.endswith(self._awaited):
+        if self._any_output or self._awaited and byte == self._awaited[-1] and console.endswith(self._awaited):
             self._leave()
         if len(console) > CONSOLE_KEPT:
             dropped = CONSOLE_KEPT // 2
@@ -419,9 +442,16 @@ class Machine:
         self._inject(device, raw)
         self.input_log.append(InputEvent(self.engine.retired, self.clock.now, device, raw))
 
+    def poke(self, pa: int, data: bytes) -> None:
+        """Store into RAM at physical address `pa` at the current instant; logged as input. Raises `MemoryRangeError`."""
+        self._inject("memory", raw := pa.to_bytes(8, "little") + bytes(data))
+        self.input_log.append(InputEvent(self.engine.retired, self.clock.now, "memory", raw))
+
     def _inject(self, device: str, data: bytes) -> None:
         self._quiet_until = 0
-        if device == "console":
+        if device == "memory":
+            self.memory.write(int.from_bytes(data[:8], "little"), data[8:])
+        elif device == "console":
             self.board.uart.receive(data)
         elif device == "virtio-console" and self.board.virtio_console is not None:
             self.board.virtio_console.receive(data)
