@@ -74,7 +74,7 @@ void trap(struct trapframe *f) {
         if (f->vector != 13 || !fix_up(f)) panic_frame(f, "unexpected exception");
     }
     if (user) {
-        if (t->resched || t->pending & ~t->blocked) user_return_work(f);
+        if (t->work) user_return_work(f);
         t->user_since = rdtsc();
     }
 }
@@ -82,10 +82,11 @@ void trap(struct trapframe *f) {
 /* Comes and goes with interrupts off; on in between, where it may sleep. */
 void user_return_work(struct trapframe *f) {
     struct task *t = current;
-    while (t->resched || t->pending & ~t->blocked || f->error == (u64)FRAME_SYSCALL) {
+    do {
         asm volatile("sti");
         if (t->resched) schedule();
         signal_deliver(f);                  /* also settles an interrupted system call */
+        t->frame_changed = false;
         asm volatile("cli");
-    }
+    } while (t->work);
 }

@@ -49,7 +49,7 @@ void tty_hang_up(struct tty *tty) {
     struct process *leader = tty->session ? process_find(tty->session) : NULL;
     if (leader) {
         leader->hung_up_group = tty->foreground;        /* they hear of it when the leader has ended */
-        send_signal(leader->leader, SIGHUP);
+        send_signal_process(leader, SIGHUP);
         send_signal(leader->leader, SIGCONT);
     }
     release_session(tty);

@@ -131,12 +131,12 @@ int call_mask_set(const u64 *mask, size_t size) {
     if (get_user(bits, mask)) return -EFAULT;
     current->saved_mask = current->blocked;
     current->restore_mask = true;
-    current->blocked = bits & ~(SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP));
+    signals_block(bits);
     return 0;
 }
 void call_mask_unset(const u64 *mask, bool interrupted) {
     if (!mask || interrupted) return;
-    current->blocked = current->saved_mask;
+    signals_block(current->saved_mask);
     current->restore_mask = false;
 }
 

@@ -63,7 +63,7 @@ static int make_stat(struct task *t, struct text *out) {
                threads(t), t->start_time / TICK);
     text_print(out, "%lu %lu 18446744073709551615 %lu %lu %lu 0 0 ", mm.total_pages * PAGE_SIZE, mm.resident_pages,
                mm.start_code, mm.end_code, mm.start_stack);
-    text_print(out, "%lu %lu %lu %lu 0 0 0 %d 0 0 0 0 0 0 0 0 %lu %lu %lu %lu %lu %d\n", t->pending & 0x7fffffff,
+    text_print(out, "%lu %lu %lu %lu 0 0 0 %d 0 0 0 0 0 0 0 0 %lu %lu %lu %lu %lu %d\n", t->pending.set & 0x7fffffff,
                t->blocked & 0x7fffffff, ignored & 0x7fffffff, caught & 0x7fffffff, p->exit_signal, mm.brk_start, mm.arg_start,
                mm.arg_end, mm.env_start, mm.env_end, p->ended ? p->exit_status : 0);
     return 0;
@@ -83,7 +83,7 @@ static int make_status(struct task *t, struct text *out) {
     if (task_mm_summary(t, &mm))
         text_print(out, "VmSize:\t%8lu kB\nVmRSS:\t%8lu kB\nVmStk:\t%8lu kB\nVmExe:\t%8lu kB\n", mm.total_pages * 4,
                    mm.resident_pages * 4, 0UL, (mm.end_code - mm.start_code) >> 10);
-    text_print(out, "Threads:\t%d\nSigPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\nSigCgt:\t%016lx\n", threads(t), t->pending,
+    text_print(out, "Threads:\t%d\nSigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\nSigCgt:\t%016lx\n", threads(t), t->pending.set, t->process->pending.set,
                t->blocked, ignored, caught);
     text_print(out, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016lx\n", c->cap_inheritable,
                c->cap_permitted, c->cap_effective, c->cap_bounding, c->cap_ambient);

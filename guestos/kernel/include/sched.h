@@ -12,6 +12,7 @@
 #define RLIMIT_NOFILE 7
 
 void sched_init(void);                      /* makes the caller the idle task */
+void tasks_free_dead(void);                 /* those whose stacks nobody is on any more */
 noreturn void idle_loop(void);
 void task_started(struct trapframe *);      /* entry.S: a new task's first C code */
 u64 sched_tick(u64 now);                  /* timer interrupt: ends the turn if due; ktime of the next end, 0 none */
@@ -22,11 +23,11 @@ void task_free(struct task *);              /* and its process, if it leads one 
 pid_t pid_allocate(void);                   /* -EAGAIN: none left */
 void task_publish(struct task *);           /* into the tables; then wake_task starts it */
 void task_unpublish(struct task *);
+void task_take_over(struct task *);         /* become the leader, with its number; the old one is freed */
 void task_prepare_start(struct task *, void (*entry)(void), u64 rbx, u64 r12);
 void fork_start(void);
 void kthread_start(void);
 
-long do_fork(u64 flags, u64 stack, int __user *parent_tid, int __user *child_tid, u64 tls);
 /* Replace current's program. Kernel strings; argv and envp end with NULL. 0 or -errno. */
 int kernel_exec(const char *path, const char *const *argv, const char *const *envp);
 void vfork_done(struct task *);
@@ -40,14 +41,18 @@ void notify_parent_stopped(struct process *, int status);
 struct sighand *sighand_new(void);
 struct sighand *sighand_copy(const struct sighand *);
 void sighand_put(struct sighand *);
-void sighand_exec(struct process *);           /* caught signals go back to default */
-void signals_drop(struct task *);           /* pending ones, at exit */
-void signals_discard(struct task *, int signo);
-void send_signal_info(struct task *, const struct siginfo *);
+void sighand_reset(struct sighand *, bool ignored_too); /* caught signals go back to default */
+void signals_drop(struct pending *, u64 set);
+void signals_discard(struct process *, u64 set); /* its own, and its threads' */
+int signals_take(u64 wanted, struct siginfo *); /* the next one pending for current; 0: none */
+void signals_offer(struct process *);       /* let its threads look again at what is pending */
+void send_signal_info(struct process *, struct task *thread, const struct siginfo *); /* thread NULL: any one */
+bool process_stopped(const struct process *); /* all of its threads are */
+void threads_kill(struct process *, struct task *but);
 void signal_deliver(struct trapframe *);    /* run or act on what is pending, before user mode */
 bool signal_frame_push(struct trapframe *, int signo, const struct sigaction *, const struct siginfo *, u64 mask);
 
 void fpu_reset(void);                       /* the processor's, to a new program's state */
 void fpu_check(u8 image[512]);              /* make a program's image safe to load */
-int futex_wake(u32 __user *word, int count);
+void futex_exit(struct task *);             /* locks it holds, and clear_child_tid */
 bool may_signal(const struct process *target, int signo);

@@ -80,13 +80,23 @@ struct siginfo {                /* 128 bytes; the fields used, by kind */
 };
 
 struct task;
+struct process;
 
-/* Send with SI_KERNEL. All work from interrupt handlers. */
+struct pending {                /* sent and not yet taken */
+    u64 set;
+    struct siginfo_entry *queue; /* what is known of them */
+};
+
+/* Send to one thread with SI_KERNEL. All work from interrupt handlers. */
 void send_signal(struct task *, int signo);
+/* To a process: any of its threads. */
+void send_signal_process(struct process *, int signo);
 /* To every process of a group; -ESRCH if it has none. */
 int send_signal_group(pid_t pgid, int signo);
 /* A fault of the current program: delivered even if blocked or ignored (then it kills). */
 void force_signal(int signo, int code, u64 address);
+/* Replace current's mask, but for SIGKILL and SIGSTOP. */
+void signals_block(u64 mask);
 /* Whether current blocks or ignores signo (terminals: SIGTTIN, SIGTTOU). */
 bool signal_blocked_or_ignored(int signo);
 /* Whether current's process group is orphaned (no member's parent is elsewhere in the session). */

@@ -57,19 +57,23 @@ struct times { u64 run, user, minor_faults, major_faults; }; /* ns on the proces
 struct process {
     struct list link;                       /* all_processes, in order of pid */
     struct task *leader;                    /* the thread whose tid is pid; a zombie once it has ended */
-    struct list threads;                    /* those that have not ended */
+    struct list threads;                    /* that can be sent signals: until they begin to exit */
     pid_t pid, pgid, sid;
     struct tty *tty;                        /* the session's controlling terminal, or NULL */
     pid_t hung_up_group;                    /* a leader's: the foreground of the terminal it had */
     struct process *parent;                 /* NULL for pid 1 and the kernel's own */
     struct list children, sibling;
-    struct wait_queue child_event;          /* wait4 sleeps here */
+    struct wait_queue child_event;          /* wait4 sleeps here, and exec until its threads are gone */
     int exit_signal;                        /* to the parent at the end; SIGCHLD, or 0 */
     int exit_status;                        /* as wait4 reports it */
     int stop_status;                        /* unreported stop signal or 0xffff for continued; 0 none */
     bool ended;                             /* waits to be waited for */
     bool did_exec;
+    bool exiting;                           /* all threads end, and exit_status is settled */
+    u32 live;                               /* threads that still use this; the last one out ends the process */
     struct sighand *sighand;                /* NULL once ended */
+    struct pending pending;                 /* for any of the threads */
+    int stopping;                           /* by this signal all threads stop or have stopped; 0: none */
     struct timer alarm;
     u64 alarm_interval;                     /* ns; 0: once */
     struct times gone;                      /* threads that are no more */
@@ -84,10 +88,17 @@ struct task {
     void *fpu;                              /* 512-byte FXSAVE image, aligned to 16 */
 
     enum task_state state;
-    bool resched;                           /* give the processor away on return to user mode */
+    union {
+        u32 work;                           /* not 0: user_return_work() before user mode */
+        struct {
+            bool resched;                   /* give the processor away */
+            bool signalled;                 /* a signal, a stop or the end waits */
+            bool restore_mask;              /* blocked becomes saved_mask, after a handler if there is one */
+            bool frame_changed;             /* leave the system call by IRET, all registers from the frame */
+        };
+    };
     bool kernel_thread;
-    bool exiting;
-    bool frame_changed;                     /* leave the system call by IRET, all registers from the frame */
+    bool killed;                            /* to end, with the process or because another thread does exec */
     struct list run_link;
     u64 slice_end;                          /* ktime */
     struct timer sleep_timer;
@@ -105,13 +116,13 @@ struct task {
     struct cred cred;
     char comm[16];
     int __user *clear_child_tid;
+    void __user *robust_list;
 
     u64 blocked;                            /* masks: SIG_BIT(n) */
-    u64 pending;
+    u64 waited;                             /* those sigtimedwait waits for */
+    u64 saved_mask;
+    struct pending pending;                 /* for this thread alone */
     u64 forced;                             /* of them: faults of the program itself */
-    struct siginfo_entry *siginfo;          /* queue of what is known of the pending ones */
-    u64 saved_mask;                         /* sigsuspend: restored after the handler */
-    bool restore_mask;
     u64 altstack_base, altstack_size;
     u32 altstack_flags;
 
@@ -149,8 +160,10 @@ struct process *process_find(pid_t pid);    /* of a program; by any of its threa
 
 /* A kernel thread running fn(argument); it may call exec's kernel_exec to become a program. */
 struct task *kthread_create(void (*fn)(void *), void *argument, const char *name);
-noreturn void task_exit(int status);        /* status as wait4 reports it */
+noreturn void task_exit(int status);        /* of this thread; status as wait4 reports it */
+noreturn void process_exit(int status);     /* of all of its process */
 void wake_task(struct task *);
+struct times task_times(const struct task *);
 struct times process_times(const struct process *); /* of all its threads so far */
 void times_add(struct times *sum, struct times more);
 

@@ -204,20 +204,41 @@ static void set_name(struct task *t, const char *path) {
     strlcpy(t->comm, slash ? slash + 1 : path, sizeof(t->comm));
 }
 
+/* The other threads end; ours becomes the process's leader. -EAGAIN: another one was faster. */
+static int become_single(struct task *t) {
+    struct process *p = t->process;
+    if (t->killed) return -EAGAIN;
+    threads_kill(p, t);
+    wait_event(&p->child_event, p->live == 1);
+    if (t->killed) return -EAGAIN;
+    task_take_over(t);
+    return 0;
+}
+
+/* Descriptors and handlers shared with other processes become the program's own. 0 or -ENOMEM. */
+static int unshare(struct task *t) {
+    struct process *p = t->process;
+    struct sighand *handlers = p->sighand->refs > 1 ? sighand_copy(p->sighand) : p->sighand;
+    struct files *files = t->files->refs > 1 ? files_copy(t->files) : t->files;
+    if (handlers && handlers != p->sighand) sighand_put(p->sighand), p->sighand = handlers;
+    if (files && files != t->files) files_put(t->files), t->files = files;
+    return handlers && files ? 0 : -ENOMEM;
+}
+
 /* Nothing fails from here on. */
 static void change_over(struct mm *mm, const char *name, u64 entry, u64 rsp) {
     struct task *t = current;
     struct mm *old = t->mm;
+    futex_exit(t);
     t->mm = mm;
     mm_activate(mm);
     mm_put(old);
     vfork_done(t);
     files_close_on_exec(t->files);
-    sighand_exec(t->process);
+    sighand_reset(t->process->sighand, false);
     set_name(t, name);
     t->process->did_exec = true;
     t->kernel_thread = false;
-    t->clear_child_tid = NULL;
     t->altstack_base = t->altstack_size = 0;
     t->altstack_flags = SS_DISABLE;
     t->fs_base = t->gs_base = 0;
@@ -248,6 +269,8 @@ static int exec(char *path, struct arguments *a) {
     if (!error) error = elf_load(mm, file, (struct elf_header *)head, &program);
     if (!error) error = build_stack(mm, a, path, &program, &rsp);
     if (!error) mm->program = file_get(file);
+    if (!error) error = become_single(current);
+    if (!error) error = unshare(current);
     if (!error) change_over(mm, name, program.entry, rsp);
     else mm_put(mm);
     if (!IS_ERR(file)) file_put(file);

@@ -12,18 +12,33 @@
 
 #define WNOHANG 1
 #define WUNTRACED 2
+#define WEXITED 4
 #define WCONTINUED 8
-#define WAIT_IGNORED 0xe0000000U            /* __WALL, __WCLONE, __WNOTHREAD: no threads to tell apart */
+#define WNOWAIT 0x01000000
+#define WNOTHREAD 0x20000000
+#define WALL 0x40000000
+#define WCLONE 0x80000000U
+#define P_ALL 0
+#define P_PID 1
+#define P_PGID 2
 #define CONTINUED 0xffff
 
-static struct task *dead;                   /* nobody waits for them; freed once off their stacks */
+static struct task *dead;                   /* nobody waits for them */
 
-static void free_dead(void) {
-    while (dead && dead != current) {
+void tasks_free_dead(void) {
+    while (dead) {
         struct task *t = dead;
         dead = t->hash_next;
         task_free(t);
     }
+}
+
+static void free_later(struct task *t) {
+    task_unpublish(t);
+    if (t->process->leader != t) t->process = NULL; /* which may go first */
+    t->state = TASK_DEAD;
+    t->hash_next = dead;
+    dead = t;
 }
 
 /* Pid 1 is gone, and the machine with it. The debug-exit port gets its status. */
@@ -39,7 +54,7 @@ static void child_signal(struct process *child, int code, int status) {
     struct process *parent = child->parent;
     if (code < CLD_STOPPED) info.si_signo = child->exit_signal;
     else if (parent->sighand->action[SIGCHLD - 1].flags & SA_NOCLDSTOP) info.si_signo = 0;
-    if (info.si_signo) send_signal_info(parent->leader, &info);
+    if (info.si_signo) send_signal_info(parent, NULL, &info);
     wake_up(&parent->child_event);
 }
 
@@ -54,20 +69,9 @@ static bool parent_ignores(const struct process *parent) {
     return a->handler == SIG_IGN || a->flags & SA_NOCLDWAIT;
 }
 
-static void become_zombie(struct task *t) {
-    struct process *p = t->process;
-    int status = p->exit_status;
-    bool killed = status & 0x7f;
-    t->state = TASK_ZOMBIE;
-    p->ended = true;
-    bool ignored = parent_ignores(p->parent) && p->exit_signal == SIGCHLD;
-    child_signal(p, killed ? CLD_KILLED : CLD_EXITED, killed ? status & 0x7f : status >> 8);
-    if (ignored) {
-        task_unpublish(t);
-        t->state = TASK_DEAD;
-        t->hash_next = dead;
-        dead = t;
-    }
+static void child_ended_signal(struct process *p) {
+    int killer = p->exit_status & 0x7f;
+    child_signal(p, killer ? CLD_KILLED : CLD_EXITED, killer ? killer : p->exit_status >> 8);
 }
 
 static void give_away_children(struct process *p) {
@@ -77,41 +81,54 @@ static void give_away_children(struct process *p) {
         child->parent = init;
         child->exit_signal = SIGCHLD;
         list_add_tail(&init->children, &child->sibling);
-        if (child->ended) child_signal(child, CLD_EXITED, child->exit_status >> 8);
+        if (child->ended) child_ended_signal(child);
     }
 }
 
 static bool has_stopped_member(pid_t pgid) {
     struct process *p;
-    for_each_process(p) if (p->pgid == pgid && p->leader->state == TASK_STOPPED) return true;
+    for_each_process(p) if (p->pgid == pgid && process_stopped(p)) return true;
     return false;
 }
 
 /* POSIX: a group that our exit leaves without a parent in its session, and that is stopped, could
  * never be continued; so it is hung up. */
-static void hang_up_orphaned_groups(struct process *p) {
-    struct process *child;
-    list_for_each(child, &p->children, sibling) {
-        if (child->pgid == p->pgid || child->sid != p->sid) continue;
-        if (has_stopped_member(child->pgid) && process_group_orphaned(child->pgid)) {
-            send_signal_group(child->pgid, SIGHUP);
-            send_signal_group(child->pgid, SIGCONT);
-        }
-    }
+static void hang_up_orphans(pid_t pgid) {
+    if (!has_stopped_member(pgid) || !process_group_orphaned(pgid)) return;
+    send_signal_group(pgid, SIGHUP);
+    send_signal_group(pgid, SIGCONT);
 }
 
+/* The last thread is on its way out. Sleeps nowhere. */
+static void process_ends(struct process *p) {
+    struct process *child;
+    p->ended = true;
+    p->stopping = 0;
+    timer_cancel(&p->alarm);
+    if (p->sid == p->pid) tty_session_ends(p);
+    list_for_each(child, &p->children, sibling)
+        if (child->pgid != p->pgid && child->sid == p->sid) hang_up_orphans(child->pgid);
+    if (p->parent->pgid != p->pgid && p->parent->sid == p->sid) hang_up_orphans(p->pgid);
+    give_away_children(p);
+    signals_drop(&p->pending, ~0UL);
+    sighand_put(p->sighand);
+    p->sighand = NULL;
+    bool ignored = parent_ignores(p->parent) && p->exit_signal == SIGCHLD;
+    child_ended_signal(p);
+    if (ignored) free_later(p->leader);
+}
+
+/* While it waits to be told so, others may still be in the middle of this. */
 noreturn void task_exit(int status) {
     struct task *t = current;
     struct process *p = t->process;
-    if (p->pid == 1) machine_down(status);
-    p->exit_status = status;
-    t->exiting = true;
-    timer_cancel(&p->alarm);
-    if (t->clear_child_tid && t->mm->refs > 1) {
-        int zero = 0;
-        if (!copy_to_user(t->clear_child_tid, &zero, sizeof(zero))) futex_wake((u32 *)t->clear_child_tid, 1);
-    }
-    if (p->sid == p->pid) tty_session_ends(p);
+    list_del(&t->thread_link);
+    bool last = list_empty(&p->threads);
+    if (last && !p->exiting) p->exit_status = status;
+    if (last && p->pid == 1) machine_down(p->exit_status);
+    if (!last) signals_offer(p);            /* what we might have taken */
+    if (!last && process_stopped(p)) notify_parent_stopped(p, p->stopping << 8 | 0x7f);
+    futex_exit(t);
     files_put(t->files);
     fs_put(t->fs);
     t->files = NULL;
@@ -120,24 +137,44 @@ noreturn void task_exit(int status) {
     t->mm = NULL;
     mm_put(mm);
     vfork_done(t);
-    pid_t pgid = p->pgid;
-    p->pgid = 0;                            /* so that orphan tests no longer count us */
-    hang_up_orphaned_groups(p);
-    p->pgid = pgid;
-    give_away_children(p);
-    signals_drop(t);
-    sighand_put(p->sighand);
-    p->sighand = NULL;
     asm volatile("cli");
-    become_zombie(t);
+    signals_drop(&t->pending, ~0UL);
+    t->state = TASK_ZOMBIE;
+    if (--p->live == 0) process_ends(p);
+    else if (p->live == 1) wake_up(&p->child_event);
+    if (t != p->leader) {
+        times_add(&p->gone, task_times(t));
+        free_later(t);
+    }
     schedule();
     panic("a dead task was scheduled");
 }
 
-static bool wanted(const struct process *child, pid_t pid) {
-    if (pid > 0) return child->pid == pid;
-    if (pid == 0) return child->pgid == current->process->pgid;
-    return pid == -1 || child->pgid == -pid;
+noreturn void process_exit(int status) {
+    struct process *p = current->process;
+    if (!p->exiting && !current->killed) {
+        p->exiting = true;
+        p->exit_status = status;
+        threads_kill(p, current);
+    }
+    task_exit(p->exit_status);
+}
+
+/* ---- waiting ----------------------------------------------------------------------------------------- */
+
+struct wait {
+    int type;                               /* P_ALL, P_PID or P_PGID */
+    pid_t id;
+    u32 options;
+    int status;                             /* what was found, for wait4 */
+    struct siginfo info;                    /* and for waitid */
+    struct rusage usage;
+};
+
+static bool wanted(const struct wait *w, const struct process *child) {
+    if (!(w->options & WALL) && (child->exit_signal != SIGCHLD) != !!(w->options & WCLONE)) return false;
+    if (w->type == P_PID) return child->pid == w->id;
+    return w->type == P_ALL || child->pgid == (w->id ? w->id : current->process->pgid);
 }
 
 static void reap(struct process *child) {
@@ -148,19 +185,21 @@ static void reap(struct process *child) {
     task_free(child->leader);
 }
 
-/* What can be reported now: pid, 0 for nothing yet, -ECHILD. Reports and reaps only if `consume`. */
-static long look(pid_t pid, int options, bool consume, int *status, struct rusage *usage) {
+/* What can be reported now: pid, 0 for nothing yet, -ECHILD. */
+static long look(struct wait *w) {
     struct process *child;
     long result = -ECHILD;
     list_for_each(child, &current->process->children, sibling) {
-        if (!wanted(child, pid)) continue;
+        if (!wanted(w, child)) continue;
         result = 0;
-        int stop = child->stop_status;
-        bool stopped = stop && (stop == CONTINUED ? options & WCONTINUED : options & WUNTRACED);
-        if (!child->ended && !stopped) continue;
-        if (!consume) return child->pid;
-        *status = child->ended ? child->exit_status : stop;
-        process_usage(child, usage);
+        int stop = child->ended ? 0 : child->stop_status;
+        if (!(child->ended ? w->options & WEXITED : stop == CONTINUED ? w->options & WCONTINUED : stop && w->options & WUNTRACED)) continue;
+        w->status = child->ended ? child->exit_status : stop;
+        int killer = w->status & 0x7f, code = stop == CONTINUED ? CLD_CONTINUED : stop ? CLD_STOPPED : killer ? CLD_KILLED : CLD_EXITED;
+        w->info = (struct siginfo){ .si_signo = SIGCHLD, .si_code = code, .si_pid = child->pid, .si_uid = child->leader->cred.uid,
+                                    .si_status = code == CLD_CONTINUED ? SIGCONT : code == CLD_KILLED ? killer : w->status >> 8 };
+        process_usage(child, &w->usage);
+        if (w->options & WNOWAIT) return child->pid;
         child->stop_status = 0;
         result = child->pid;
         if (child->ended) reap(child);
@@ -169,24 +208,34 @@ static long look(pid_t pid, int options, bool consume, int *status, struct rusag
     return result;
 }
 
+static long wait(struct wait *w) {
+    if (w->options & WNOTHREAD && current->process->live > 1) return -EINVAL; /* parents are processes here */
+    long found = look(w);
+    if (found || w->options & WNOHANG) return found;
+    int interrupted = wait_event_interruptible(&current->process->child_event, (found = look(w)));
+    return interrupted ? interrupted : found;
+}
+
 long sys_wait4(pid_t pid, int *status, int options, struct rusage *usage) {
-    int value;
-    struct rusage used;
-    free_dead();
-    if (options & ~(WNOHANG | WUNTRACED | WCONTINUED | (int)WAIT_IGNORED)) return -EINVAL;
+    struct wait w = { .type = pid > 0 ? P_PID : pid == -1 ? P_ALL : P_PGID, .id = pid > 0 ? pid : -pid, .options = options | WEXITED };
+    if ((u32)options & ~(WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE)) return -EINVAL;
     if (pid == -0x7fffffff - 1) return -ESRCH;
-    long found = look(pid, options, false, NULL, NULL);
-    if (!found && !(options & WNOHANG)) {
-        int interrupted = wait_event_interruptible(&current->process->child_event, (found = look(pid, options, false, NULL, NULL)));
-        if (interrupted) return interrupted;
-    }
-    if (found <= 0) return found;
-    found = look(found, options, true, &value, &used);
-    if (status && put_user(value, status)) return -EFAULT;
-    if (usage && copy_to_user(usage, &used, sizeof(used))) return -EFAULT;
+    long found = wait(&w);
+    if (found > 0 && ((status && put_user(w.status, status)) || (usage && put_user(w.usage, usage)))) return -EFAULT;
     return found;
+}
+
+long sys_waitid(int type, pid_t id, struct siginfo *info, int options, struct rusage *usage) {
+    struct wait w = { .type = type, .id = id, .options = options };
+    if ((u32)options & ~(WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | WNOTHREAD | WALL | WCLONE)) return -EINVAL;
+    if (!(options & (WUNTRACED | WEXITED | WCONTINUED)) || type < P_ALL || type > P_PGID) return -EINVAL;
+    if ((type == P_PID && id <= 0) || (type == P_PGID && id < 0)) return -EINVAL;
+    long found = wait(&w);
+    if (found < 0) return found;
+    if ((found && usage && put_user(w.usage, usage)) || (info && put_user(w.info, info))) return -EFAULT;
+    return 0;
 }
 
 long sys_exit(int status) { task_exit((status & 0xff) << 8); }
 
-long sys_exit_group(int status) { task_exit((status & 0xff) << 8); }
+long sys_exit_group(int status) { process_exit((status & 0xff) << 8); }

@@ -13,78 +13,104 @@
 #define CLONE_FILES 0x400UL
 #define CLONE_SIGHAND 0x800UL
 #define CLONE_VFORK 0x4000UL
+#define CLONE_PARENT 0x8000UL
+#define CLONE_THREAD 0x10000UL
+#define CLONE_SYSVSEM 0x40000UL
 #define CLONE_SETTLS 0x80000UL
 #define CLONE_PARENT_SETTID 0x100000UL
 #define CLONE_CHILD_CLEARTID 0x200000UL
+#define CLONE_DETACHED 0x400000UL
 #define CLONE_UNTRACED 0x800000UL
 #define CLONE_CHILD_SETTID 0x1000000UL
-#define SUPPORTED (CSIGNAL | CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_SETTLS | \
-                   CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_UNTRACED | CLONE_CHILD_SETTID)
+#define CLONE_CLEAR_SIGHAND 0x100000000UL
+#define SUPPORTED (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD | CLONE_SYSVSEM | \
+                   CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED | \
+                   CLONE_CHILD_SETTID | CLONE_CLEAR_SIGHAND)
+
+struct clone_args {                         /* clone3's; and how the other calls are told here */
+    u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+};
+
+static struct process *new_process(struct task *child, struct process *parent, const struct clone_args *a) {
+    struct process *p = process_create(child);
+    if (!p) return NULL;
+    p->sighand = a->flags & CLONE_SIGHAND ? parent->sighand : sighand_copy(parent->sighand);
+    if (a->flags & CLONE_SIGHAND) parent->sighand->refs++;
+    if (p->sighand && a->flags & CLONE_CLEAR_SIGHAND) sighand_reset(p->sighand, true);
+    p->pgid = parent->pgid;
+    p->sid = parent->sid;
+    p->tty = parent->tty;
+    memcpy(p->rlimit, parent->rlimit, sizeof(p->rlimit));
+    p->exit_signal = a->flags & CLONE_PARENT ? parent->exit_signal : (int)a->exit_signal;
+    p->parent = a->flags & CLONE_PARENT ? parent->parent : parent;
+    return p->sighand ? p : NULL;
+}
 
 /* All that may fail, before anybody can see the child. */
-static int copy_resources(struct task *child, struct task *parent, u64 flags) {
-    struct process *p = process_create(child), *of = parent->process;
-    if (!p) return -ENOMEM;
-    p->sighand = flags & CLONE_SIGHAND ? of->sighand : sighand_copy(of->sighand);
-    if (flags & CLONE_SIGHAND) of->sighand->refs++;
+static int copy_resources(struct task *child, struct task *parent, const struct clone_args *a) {
+    u64 flags = a->flags;
+    struct process *p = flags & CLONE_THREAD ? parent->process : new_process(child, parent->process, a);
+    child->process = p ? p : child->process;
     child->files = flags & CLONE_FILES ? files_get(parent->files) : files_copy(parent->files);
     child->fs = flags & CLONE_FS ? fs_get(parent->fs) : fs_copy(parent->fs);
     child->mm = flags & CLONE_VM ? mm_get(parent->mm) : mm_copy(parent->mm);
-    if (p->sighand && child->files && child->fs && child->mm) return 0;
-    if (p->sighand) sighand_put(p->sighand);
+    if (p && child->files && child->fs && child->mm) return 0;
+    if (p && p != parent->process) sighand_put(p->sighand);
     if (child->files) files_put(child->files);
     if (child->fs) fs_put(child->fs);
     mm_put(child->mm);
     return -ENOMEM;
 }
 
-long do_fork(u64 flags, u64 stack, int __user *parent_tid, int __user *child_tid, u64 tls) {
+static bool valid(const struct clone_args *a) {
+    u64 flags = a->flags;
+    return !(flags & ~SUPPORTED) && !(flags & CLONE_SIGHAND && !(flags & CLONE_VM)) && !(flags & CLONE_THREAD && !(flags & CLONE_SIGHAND)) &&
+           !(flags & CLONE_SIGHAND && flags & CLONE_CLEAR_SIGHAND) && !(flags & CLONE_PARENT && current->process->pid == 1) &&
+           a->exit_signal <= SIGNALS;
+}
+
+static long do_fork(const struct clone_args *a) {
     struct task *parent = current;
-    if (flags & ~SUPPORTED || (flags & CLONE_SIGHAND && !(flags & CLONE_VM)) || (flags & CSIGNAL) > SIGNALS)
-        return -EINVAL;
-    if (flags & CLONE_SETTLS && tls >= USER_TOP) return -EPERM;
+    u64 flags = a->flags;
+    if (!valid(a)) return -EINVAL;
+    if (flags & CLONE_SETTLS && a->tls >= USER_TOP) return -EPERM;
+    if (parent->killed) return -EAGAIN;     /* a child would not know that it is to end, too */
     pid_t pid = pid_allocate();
     if (pid < 0) return pid;
     struct task *child = task_create(parent->comm);
     if (!child) return -ENOMEM;
-    int error = copy_resources(child, parent, flags);
+    int error = copy_resources(child, parent, a);
     if (error) {
         task_free(child);
         return error;
     }
-    child->pid = child->tgid = pid;
-    struct process *p = child->process;
-    p->pgid = parent->process->pgid;
-    p->sid = parent->process->sid;
-    p->tty = parent->process->tty;
+    child->pid = pid;
+    child->tgid = flags & CLONE_THREAD ? parent->tgid : pid;
     child->cred = parent->cred;
     child->blocked = parent->blocked;
-    memcpy(p->rlimit, parent->process->rlimit, sizeof(p->rlimit));
-    if (!(flags & CLONE_VM)) {
+    if (!(flags & CLONE_VM) || flags & CLONE_VFORK) {
         child->altstack_base = parent->altstack_base;
         child->altstack_size = parent->altstack_size;
         child->altstack_flags = parent->altstack_flags;
     }
-    child->fs_base = flags & CLONE_SETTLS ? tls : parent->fs_base;
+    child->fs_base = flags & CLONE_SETTLS ? a->tls : parent->fs_base;
     child->gs_base = parent->gs_base;
     asm volatile("fxsave64 (%0)" :: "r"(child->fpu) : "memory");
-    p->exit_signal = flags & CSIGNAL;
-    if (flags & CLONE_CHILD_CLEARTID) child->clear_child_tid = child_tid;
+    if (flags & CLONE_CHILD_CLEARTID) child->clear_child_tid = (int *)a->child_tid;
 
     struct trapframe *frame = task_frame(child);
     *frame = *task_frame(parent);
     frame->rax = 0;
-    if (stack) frame->rsp = stack;
+    if (a->stack) frame->rsp = a->stack + a->stack_size;
     task_prepare_start(child, fork_start, 0, 0);
 
-    if (flags & CLONE_PARENT_SETTID) put_user(pid, parent_tid);
+    if (flags & CLONE_PARENT_SETTID) put_user(pid, (int *)a->parent_tid);
     if (flags & CLONE_CHILD_SETTID) {
         /* Into the child's memory, which is ours if it is shared. */
-        if (flags & CLONE_VM) put_user(pid, child_tid);
-        else mm_write(child->mm, (u64)child_tid, &pid, sizeof(pid));
+        if (flags & CLONE_VM) put_user(pid, (int *)a->child_tid);
+        else mm_write(child->mm, a->child_tid, &pid, sizeof(pid));
     }
-    p->parent = parent->process;
-    list_add_tail(&parent->process->children, &p->sibling);
+    if (!(flags & CLONE_THREAD)) list_add_tail(&child->process->parent->children, &child->process->sibling);
     task_publish(child);
     if (flags & CLONE_VFORK) {
         child->vfork_parent = parent;
@@ -104,12 +130,32 @@ void vfork_done(struct task *t) {
     wake_up(&parent->process->child_event);
 }
 
-long sys_fork(void) { return do_fork(SIGCHLD, 0, NULL, NULL, 0); }
+long sys_fork(void) { return do_fork(&(struct clone_args){ .exit_signal = SIGCHLD }); }
 
-long sys_vfork(void) { return do_fork(CLONE_VFORK | CLONE_VM | SIGCHLD, 0, NULL, NULL, 0); }
+long sys_vfork(void) { return do_fork(&(struct clone_args){ .flags = CLONE_VFORK | CLONE_VM, .exit_signal = SIGCHLD }); }
 
 long sys_clone(u64 flags, u64 stack, int *parent_tid, int *child_tid, u64 tls) {
-    return do_fork(flags, stack, parent_tid, child_tid, tls);
+    struct clone_args a = { .flags = (u32)flags & ~CSIGNAL, .child_tid = (u64)child_tid, .parent_tid = (u64)parent_tid,
+                            .exit_signal = flags & CSIGNAL, .stack = stack, .tls = tls };
+    return do_fork(&a);
+}
+
+#define CLONE_ARGS_SIZE_FIRST 64            /* of the structure's first version */
+
+/* A newer, longer structure is fine while what we don't know of it is zero. */
+long sys_clone3(const void *args, size_t size) {
+    struct clone_args a = { 0 };
+    u64 more;
+    if (size < CLONE_ARGS_SIZE_FIRST) return -EINVAL;
+    if (size > PAGE_SIZE) return -E2BIG;
+    if (copy_from_user(&a, args, MIN(size, sizeof(a)))) return -EFAULT;
+    for (size_t at = sizeof(a); at + sizeof(more) <= size; at += sizeof(more)) {
+        if (get_user(more, (const u64 *)((const char *)args + at))) return -EFAULT;
+        if (more) return -E2BIG;
+    }
+    if (a.flags & (CSIGNAL | CLONE_DETACHED) || !a.stack != !a.stack_size || a.set_tid_size || a.cgroup) return -EINVAL;
+    if (a.flags & (CLONE_THREAD | CLONE_PARENT) && a.exit_signal) return -EINVAL;
+    return do_fork(&a);
 }
 
 long sys_set_tid_address(int *tid) {

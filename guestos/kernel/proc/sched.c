@@ -97,7 +97,10 @@ void schedule(void) {
         next = list_first(&queue, struct task, run_link);
         list_del(&next->run_link);
     }
-    if (next != t) switch_to(next);
+    if (next != t) {
+        switch_to(next);
+        tasks_free_dead();
+    }
     irq_restore(flags);
 }
 

@@ -100,9 +100,9 @@ long sys_rt_sigreturn(void) {
         fpu_check(fpu);
         asm volatile("fxrstor64 (%0)" :: "r"(fpu) : "memory");
     }
-    t->blocked = uc.uc_sigmask & ~(SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP));
+    signals_block(uc.uc_sigmask);
     restore_registers(f, &uc.uc_mcontext);
-    return 0;
+    return f->rax;
 }
 
 long sys_sigaltstack(const struct sigstack *stack, struct sigstack *old) {

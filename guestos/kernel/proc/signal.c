@@ -1,4 +1,9 @@
-/* Signals: sending, and what happens to those pending when a task goes back to user mode. */
+/* Signals: sending, and what happens to those pending when a thread goes back to user mode.
+ *
+ * One sent to a process waits with the process until a thread that doesn't block it takes it; one
+ * sent to a thread, and every fault, waits with that thread. `signalled` says that a thread has
+ * something to look at on its way to user mode; it may be set too often, never too seldom.
+ */
 #include "signal.h"
 #include "errno.h"
 #include "lib.h"
@@ -35,22 +40,18 @@ void sighand_put(struct sighand *s) {
     if (--s->refs == 0) kfree(s);
 }
 
-void sighand_exec(struct process *p) {
-    if (p->sighand->refs > 1) {
-        struct sighand *own = sighand_copy(p->sighand);
-        if (own) p->sighand->refs--, p->sighand = own;
-    }
+void sighand_reset(struct sighand *s, bool ignored_too) {
     for (int i = 0; i < SIGNALS; i++) {
-        struct sigaction *a = &p->sighand->action[i];
-        *a = (struct sigaction){ .handler = a->handler == SIG_IGN ? SIG_IGN : SIG_DFL };
+        struct sigaction *a = &s->action[i];
+        *a = (struct sigaction){ .handler = a->handler == SIG_IGN && !ignored_too ? SIG_IGN : SIG_DFL };
     }
 }
 
-static void drop(struct task *t, u64 set) {
+/* ---- what is pending --------------------------------------------------------------------------------- */
+
+void signals_drop(struct pending *q, u64 set) {
     u64 flags = irq_save();
-    struct siginfo_entry **link = &t->siginfo;
-    while (*link) {
-        struct siginfo_entry *e = *link;
+    for (struct siginfo_entry **link = &q->queue, *e; (e = *link);) {
         if (SIG_BIT(e->info.si_signo) & set) {
             *link = e->next;
             kfree(e);
@@ -58,63 +59,138 @@ static void drop(struct task *t, u64 set) {
             link = &e->next;
         }
     }
-    t->pending &= ~set;
+    q->set &= ~set;
     irq_restore(flags);
 }
 
-void signals_drop(struct task *t) { drop(t, ~0UL); }
-
-void signals_discard(struct task *t, int signo) { drop(t, SIG_BIT(signo)); }
-
-static bool ignores(const struct task *t, int signo) {
-    void *handler = t->process->sighand->action[signo - 1].handler;
-    if (handler == SIG_IGN) return true;
-    if (handler != SIG_DFL) return false;
-    /* The first process gets only what it asked for: nobody could be told of its death. */
-    return t->pid == 1 || IGNORED_BY_DEFAULT & SIG_BIT(signo);
+void signals_discard(struct process *p, u64 set) {
+    struct task *t;
+    signals_drop(&p->pending, set);
+    for_each_thread(t, p) signals_drop(&t->pending, set);
 }
 
-static void enqueue(struct task *t, const struct siginfo *info) {
+static void enqueue(struct pending *q, const struct siginfo *info) {
     u64 bit = SIG_BIT(info->si_signo);
-    if (t->pending & bit && info->si_signo < 32) return;
+    if (q->set & bit && info->si_signo < 32) return;
     struct siginfo_entry *e = kmalloc(sizeof(*e));
     if (e) {                                /* without memory the signal still comes, unexplained */
         e->info = *info;
         e->next = NULL;
-        struct siginfo_entry **link = &t->siginfo;
+        struct siginfo_entry **link = &q->queue;
         while (*link) link = &(*link)->next;
         *link = e;
     }
-    t->pending |= bit;
+    q->set |= bit;
 }
 
-static void kick(struct task *t, int signo) {
-    if (t->state == TASK_SLEEPING && !(t->blocked & SIG_BIT(signo))) wake_task(t);
-    if (t->state == TASK_STOPPED && signo == SIGKILL) wake_task(t);
+/* The lowest signal of `wanted`, those of `first` before others, taken off; 0: none. */
+static int take(struct pending *q, u64 wanted, u64 first, struct siginfo *info) {
+    u64 ready = q->set & wanted;
+    if (!ready) return 0;
+    int signo = __builtin_ctzl(ready & first ? ready & first : ready) + 1;
+    *info = (struct siginfo){ .si_signo = signo, .si_code = SI_KERNEL };
+    bool more = false, taken = false;
+    for (struct siginfo_entry **link = &q->queue, *e; (e = *link) && !more;) {
+        if (e->info.si_signo != signo || taken) {
+            more = e->info.si_signo == signo;
+            link = &e->next;
+            continue;
+        }
+        *info = e->info;
+        *link = e->next;
+        kfree(e);
+        taken = true;
+    }
+    if (!more) q->set &= ~SIG_BIT(signo);
+    return signo;
 }
 
-void send_signal_info(struct task *t, const struct siginfo *info) {
+int signals_take(u64 wanted, struct siginfo *info) {
+    struct task *t = current;
+    u64 flags = irq_save();
+    int signo = take(&t->pending, wanted, t->forced, info);
+    if (!signo) signo = take(&t->process->pending, wanted, 0, info);
+    irq_restore(flags);
+    return signo;
+}
+
+/* ---- who looks at it --------------------------------------------------------------------------------- */
+
+static bool deliverable(const struct task *t) { return (t->pending.set | t->process->pending.set) & ~t->blocked; }
+
+static void notify(struct task *t) {
+    t->signalled = true;
+    if (t->state == TASK_SLEEPING || (t->state == TASK_STOPPED && (t->killed || !t->process->stopping))) wake_task(t);
+}
+
+void signals_offer(struct process *p) {
+    struct task *t;
+    for_each_thread(t, p) if (deliverable(t)) notify(t);
+}
+
+void signals_block(u64 mask) {
+    struct task *t = current;
+    u64 flags = irq_save(), more = mask & ~t->blocked;
+    t->blocked = mask & ~UNBLOCKABLE;
+    t->signalled = t->killed || t->process->stopping || deliverable(t);
+    if (more & t->process->pending.set) signals_offer(t->process); /* we might have been the one to take it */
+    irq_restore(flags);
+}
+
+void threads_kill(struct process *p, struct task *but) {
+    struct task *t;
+    u64 flags = irq_save();
+    for_each_thread(t, p) if (t != but) t->killed = true, notify(t);
+    irq_restore(flags);
+}
+
+/* ---- sending ----------------------------------------------------------------------------------------- */
+
+static bool ignores(const struct process *p, int signo) {
+    void *handler = p->sighand->action[signo - 1].handler;
+    if (handler == SIG_IGN) return true;
+    if (handler != SIG_DFL) return false;
+    /* The first process gets only what it asked for: nobody could be told of its death. */
+    return p->pid == 1 || IGNORED_BY_DEFAULT & SIG_BIT(signo);
+}
+
+static void resume(struct process *p) {
+    struct task *t;
+    bool stopped = process_stopped(p);
+    p->stopping = 0;
+    for_each_thread(t, p) if (t->state == TASK_STOPPED) wake_task(t);
+    if (stopped) notify_parent_stopped(p, CONTINUED);
+}
+
+void send_signal_info(struct process *p, struct task *thread, const struct siginfo *info) {
     int signo = info->si_signo;
     u64 bit = SIG_BIT(signo), flags = irq_save();
-    if (t->exiting || t->kernel_thread) goto out;
-    if (bit & STOPS) drop(t, SIG_BIT(SIGCONT));
+    struct task *t = thread ? thread : p->leader, *other;
+    if (list_empty(&p->threads) || t->kernel_thread) goto out;
+    if (bit & STOPS) signals_discard(p, SIG_BIT(SIGCONT));
     if (signo == SIGCONT) {
-        drop(t, STOPS);
-        if (t->state == TASK_STOPPED) {
-            notify_parent_stopped(t->process, CONTINUED);
-            wake_task(t);
-        }
+        signals_discard(p, STOPS);
+        if (p->stopping) resume(p);
     }
-    if (ignores(t, signo) && !(t->blocked & bit)) goto out;
-    enqueue(t, info);
-    kick(t, signo);
+    if (ignores(p, signo) && !((t->blocked | t->waited) & bit)) goto out;
+    if (signo == SIGKILL) p->stopping = 0;
+    enqueue(thread ? &thread->pending : &p->pending, info);
+    /* The leader if it will take it, else any that will; nobody now: whoever unblocks it first. */
+    if (!thread && (list_empty(&t->thread_link) || t->blocked & ~t->waited & bit))
+        for_each_thread(other, p) if (!(other->blocked & ~other->waited & bit)) t = other;
+    if (!(t->blocked & ~t->waited & bit)) notify(t);
 out:
     irq_restore(flags);
 }
 
 void send_signal(struct task *t, int signo) {
     struct siginfo info = { .si_signo = signo, .si_code = SI_KERNEL };
-    send_signal_info(t, &info);
+    send_signal_info(t->process, t, &info);
+}
+
+void send_signal_process(struct process *p, int signo) {
+    struct siginfo info = { .si_signo = signo, .si_code = SI_KERNEL };
+    send_signal_info(p, NULL, &info);
 }
 
 int send_signal_group(pid_t pgid, int signo) {
@@ -122,7 +198,7 @@ int send_signal_group(pid_t pgid, int signo) {
     int found = -ESRCH;
     for_each_process(p) {
         if (p->pgid != pgid || p->leader->kernel_thread) continue;
-        send_signal(p->leader, signo);
+        send_signal_process(p, signo);
         found = 0;
     }
     return found;
@@ -136,7 +212,8 @@ void force_signal(int signo, int code, u64 address) {
     if (a->handler == SIG_IGN || t->blocked & SIG_BIT(signo)) a->handler = SIG_DFL;
     t->blocked &= ~SIG_BIT(signo);
     t->forced |= SIG_BIT(signo);
-    enqueue(t, &info);
+    enqueue(&t->pending, &info);
+    t->signalled = true;
     irq_restore(flags);
 }
 
@@ -147,58 +224,37 @@ bool signal_blocked_or_ignored(int signo) {
 bool process_group_orphaned(pid_t pgid) {
     struct process *p;
     for_each_process(p)
-        if (p->pgid == pgid && !p->leader->exiting && p->parent && p->parent->pgid != pgid && p->parent->sid == p->sid) return false;
+        if (p->pgid == pgid && !p->ended && p->parent && !p->parent->ended && p->parent->pgid != pgid && p->parent->sid == p->sid)
+            return false;
     return true;
 }
 
-/* The lowest pending signal that isn't blocked, taken off; faults of the program itself first. 0: none. */
-static int dequeue(struct task *t, struct siginfo *info) {
-    u64 flags = irq_save(), ready = t->pending & ~t->blocked;
-    int signo = 0;
-    if (ready) {
-        u64 first = ready & t->forced ? ready & t->forced : ready;
-        signo = __builtin_ctzl(first) + 1;
-        *info = (struct siginfo){ .si_signo = signo, .si_code = SI_KERNEL };
-        bool more = false, taken = false;
-        for (struct siginfo_entry **link = &t->siginfo; *link;) {
-            struct siginfo_entry *e = *link;
-            if (e->info.si_signo != signo) {
-                link = &e->next;
-            } else if (taken) {
-                more = true;
-                break;
-            } else {
-                *info = e->info;
-                *link = e->next;
-                kfree(e);
-                taken = true;
-            }
-        }
-        if (!more) t->pending &= ~SIG_BIT(signo);
-    }
-    irq_restore(flags);
-    return signo;
+/* ---- on the way to user mode ------------------------------------------------------------------------- */
+
+bool process_stopped(const struct process *p) {
+    struct task *t;
+    for_each_thread(t, p) if (t->state != TASK_STOPPED) return false;
+    return p->stopping;
 }
 
-static void stop(struct task *t, int signo) {
+/* Every thread stops by itself, here; the last one's doing so is what the parent hears of. */
+static void stop(struct task *t) {
     u64 flags = irq_save();
     t->state = TASK_STOPPED;
-    notify_parent_stopped(t->process, signo << 8 | 0x7f);
+    if (process_stopped(t->process)) notify_parent_stopped(t->process, t->process->stopping << 8 | 0x7f);
     /* SIGCONT or SIGKILL may only come once we are off the processor: interrupts are off. */
     schedule();
     irq_restore(flags);
 }
 
 /* Without a handler. Returns if the program goes on. */
-static void default_action(struct task *t, int signo, bool forced) {
-    u64 bit = SIG_BIT(signo);
-    if (!forced && ignores(t, signo)) return;
-    if (bit & STOPS) {
-        if (signo != SIGSTOP && process_group_orphaned(t->process->pgid)) return;
-        stop(t, signo);
-        return;
-    }
-    task_exit(signo);                       /* no core is ever dumped, so never 0x80 */
+static void default_action(struct process *p, int signo, bool forced) {
+    struct task *t;
+    if (!forced && ignores(p, signo)) return;
+    if (!(SIG_BIT(signo) & STOPS)) process_exit(signo); /* no core is ever dumped, so never 0x80 */
+    if (signo != SIGSTOP && process_group_orphaned(p->pgid)) return;
+    p->stopping = signo;
+    for_each_thread(t, p) notify(t);
 }
 
 /* An interrupted call either ends with EINTR or is made again: RIP goes back over SYSCALL's two bytes. */
@@ -222,17 +278,24 @@ static void settle_call(struct trapframe *f, const struct sigaction *handler) {
 
 void signal_deliver(struct trapframe *f) {
     struct task *t = current;
+    struct process *p = t->process;
     struct siginfo info;
-    int signo;
-    while ((signo = dequeue(t, &info))) {
-        struct sigaction *slot = &t->process->sighand->action[signo - 1], action = *slot;
+    for (;;) {
+        if (t->killed) task_exit(p->exit_status);
+        if (p->stopping) {
+            stop(t);
+            continue;
+        }
+        int signo = signals_take(~t->blocked, &info);
+        if (!signo) break;
+        struct sigaction *slot = &p->sighand->action[signo - 1], action = *slot;
         bool forced = t->forced & SIG_BIT(signo);
         t->forced &= ~SIG_BIT(signo);
         if (action.handler == SIG_IGN && !forced) continue;
         if (action.handler == SIG_DFL || action.handler == SIG_IGN) {
             if (forced)
                 kprintf("%s[%d]: signal %d, address %lx, ip %lx, sp %lx\n", t->comm, t->pid, signo, info.si_addr, f->rip, f->rsp);
-            default_action(t, signo, forced);
+            default_action(p, signo, forced);
             continue;
         }
         settle_call(f, &action);
@@ -241,15 +304,12 @@ void signal_deliver(struct trapframe *f) {
         if (action.flags & SA_RESETHAND) slot->handler = SIG_DFL;
         if (!signal_frame_push(f, signo, &action, &info, mask)) {
             force_signal(SIGSEGV, SEGV_MAPERR, f->rsp);
-            if (signo == SIGSEGV) t->process->sighand->action[SIGSEGV - 1].handler = SIG_DFL;
+            if (signo == SIGSEGV) slot->handler = SIG_DFL;
             continue;
         }
-        t->blocked |= action.mask | (action.flags & SA_NODEFER ? 0 : SIG_BIT(signo));
-        t->blocked &= ~UNBLOCKABLE;
+        signals_block(t->blocked | action.mask | (action.flags & SA_NODEFER ? 0 : SIG_BIT(signo)));
     }
     settle_call(f, NULL);
-    if (t->restore_mask) {
-        t->restore_mask = false;
-        t->blocked = t->saved_mask;
-    }
+    signals_block(t->restore_mask ? t->saved_mask : t->blocked);
+    t->restore_mask = false;
 }

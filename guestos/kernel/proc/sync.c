@@ -54,7 +54,7 @@ void set_sleeping(bool interruptible) {
 
 void set_running(void) { current->state = TASK_RUNNING; }
 
-bool signal_pending(void) { return current->pending & ~current->blocked; }
+bool signal_pending(void) { return current->signalled; }
 
 void mutex_lock(struct mutex *m) {
     if (m->owner == current) panic("mutex taken twice by task %d", current->pid);

@@ -78,11 +78,22 @@ void task_free(struct task *t) {
     kfree(t);
 }
 
-void task_publish(struct task *t) {
+static void hash(struct task *t) {
     t->hash_next = by_pid[(u32)t->pid % HASH];
     by_pid[(u32)t->pid % HASH] = t;
+}
+
+static void unhash(struct task *t) {
+    struct task **link = &by_pid[(u32)t->pid % HASH];
+    while (*link != t) link = &(*link)->hash_next;
+    *link = t->hash_next;
+}
+
+void task_publish(struct task *t) {
+    hash(t);
     struct process *p = t->process;
     list_add_tail(&p->threads, &t->thread_link);
+    p->live++;
     if (p->leader != t) return;
     p->pid = t->pid;
     struct list *after = all_processes.prev;
@@ -91,13 +102,23 @@ void task_publish(struct task *t) {
 }
 
 void task_unpublish(struct task *t) {
-    struct task **link = &by_pid[(u32)t->pid % HASH];
-    while (*link != t) link = &(*link)->hash_next;
-    *link = t->hash_next;
-    list_del(&t->thread_link);
+    unhash(t);
     if (t->process->leader != t) return;
     list_del(&t->process->link);
     list_del(&t->process->sibling);
+}
+
+void task_take_over(struct task *t) {
+    struct process *p = t->process;
+    struct task *old = p->leader;
+    if (old == t) return;
+    times_add(&p->gone, task_times(old));
+    unhash(old);
+    unhash(t);
+    p->leader = t;
+    t->pid = p->pid;
+    hash(t);
+    task_free(old);
 }
 
 /* What switch_context pops the first time: r15 r14 r13 r12 rbx rbp, and where to go. */

@@ -14,15 +14,10 @@ bool syscall_dispatch(struct trapframe *f) {
     u64 number = f->vector;
     syscall_function function = number < syscall_count ? syscall_table[number] : NULL;
     u64 result = function ? (u64)function(f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9) : (u64)-ENOSYS;
-    /* A call that replaced the frame has put its result there itself. */
-    if (!t->frame_changed) f->rax = result;
+    f->rax = result;
     asm volatile("cli" ::: "memory");
-    bool slow = t->frame_changed;
-    if (unlikely(t->resched || t->pending & ~t->blocked || is_restart(result) || t->restore_mask)) {
-        slow = true;
-        user_return_work(f);
-    }
-    t->frame_changed = false;
+    bool slow = t->work || is_restart(result);
+    if (unlikely(slow)) user_return_work(f);
     t->user_since = rdtsc();
     return slow;
 }

@@ -26,7 +26,7 @@ static struct timeval to_timeval(u64 ns) { return (struct timeval){ ns / NSEC_PE
 static u64 run_time(const struct task *t) { return t->run_time + (t == current ? ktime() - t->switched_in : 0); }
 
 /* Time in user mode is measured by the TSC at every crossing; the rest of the turns is the kernel's. */
-static struct times task_times(const struct task *t) {
+struct times task_times(const struct task *t) {
     u64 run = run_time(t);
     return (struct times){ run, MIN(clock_cycles_ns(t->user_cycles), run), t->minor_faults, t->major_faults };
 }
@@ -118,7 +118,7 @@ long sys_clock_nanosleep(int clock, int flags, const struct timespec *request, s
 
 static void alarm_expired(struct timer *timer) {
     struct process *p = container_of(timer, struct process, alarm);
-    send_signal(p->leader, SIGALRM);
+    send_signal_process(p, SIGALRM);
     if (p->alarm_interval) timer_start(timer, ktime() + p->alarm_interval);
 }
 

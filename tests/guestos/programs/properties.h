@@ -25,7 +25,7 @@ struct property { const char *name; void (*hold)(void); };
 
 static long milliseconds(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1000 + t.tv_nsec / 1000000; }
 static void nap(int ms) { struct timespec t = { ms / 1000, ms % 1000 * 1000000L }; nanosleep(&t, NULL); }
-static int status_of(int pid) { int s = -1; CHECK(waitpid(pid, &s, 0) == pid); return s; }
+static int status_of(int pid) { int s = -1, found = waitpid(pid, &s, 0); CHECK(pid < 0 ? found > 0 : found == pid); return s; }
 static int exit_of(int pid) { int s = status_of(pid); return WIFEXITED(s) ? WEXITSTATUS(s) : 1000 + WTERMSIG(s); }
 /* The rest of the block runs in a child `ms` later, which then ends. */
 #define LATER(ms, ...) do { if (!fork()) { nap(ms); __VA_ARGS__; _exit(0); } } while (0)
