@@ -56,6 +56,7 @@ struct inode *ext2_get(struct ext2 *fs, u32 ino) {
         inode->ctime.tv_sec = disk->ctime;
         if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode)) inode->rdev = disk->block[0];
         else memcpy(inode->block, disk->block, sizeof(inode->block));
+        inode->opaque = S_ISDIR(inode->mode) && disk->flags & EXT2_FLAG_OPAQUE;
         set_ops(inode);
     }
     block_put(b);
@@ -83,7 +84,7 @@ int ext2_store(struct inode *inode) {
     disk->mtime = inode->mtime.tv_sec;
     disk->ctime = inode->ctime.tv_sec;
     disk->dtime = inode->nlink ? 0 : inode->ctime.tv_sec;
-    if (S_ISDIR(inode->mode)) disk->flags &= ~EXT2_FLAG_INDEX;
+    if (S_ISDIR(inode->mode)) disk->flags = (disk->flags & ~(EXT2_FLAG_INDEX | EXT2_FLAG_OPAQUE)) | inode->opaque * EXT2_FLAG_OPAQUE;
     if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode)) disk->block[0] = inode->rdev;
     else memcpy(disk->block, inode->block, sizeof(inode->block));
     if (inode->size >> 31 && S_ISREG(inode->mode)) fs->super->read_only_compatible |= EXT2_RO_LARGE_FILE;
@@ -196,7 +197,7 @@ static struct superblock *mount(const char *source, u32 flags, char *options) {
     if (device->read_only) flags |= MS_RDONLY;
     int error = load(fs, source, flags);
     fs->sb = (struct superblock){
-        .type = "ext2", .dev = device->dev, .block_size = fs->block_size, .flags = flags & MS_RDONLY, .data = fs,
+        .type = "ext2", .dev = device->dev, .block_size = fs->block_size, .flags = flags & MS_RDONLY, .data = fs, .stores_opaque = true,
         .drop = drop, .sync = sync, .statfs = statfs, .unmount = unmount,
     };
     struct inode *root = error ? ERR_PTR(error) : ext2_get(fs, EXT2_ROOT_INO);

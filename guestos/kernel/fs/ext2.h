@@ -16,6 +16,8 @@
 #define EXT2_RO_SPARSE_SUPER 1u
 #define EXT2_RO_LARGE_FILE 2u
 #define EXT2_FLAG_INDEX 0x1000u         /* of a directory: hashed by another system; we keep no index */
+/* inode->opaque, without a block of extended attributes: "top of a hierarchy", else an allocator's hint. */
+#define EXT2_FLAG_OPAQUE 0x20000u
 
 struct ext2_super {
     u32 inodes, blocks, reserved_blocks, free_blocks, free_inodes, first_data_block, log_block_size, log_frag_size;

@@ -14,5 +14,6 @@ int dir_may_change(const struct path *dir);         /* create or remove names: 0
 void ext2_register(void);
 void ramfs_register(void);                          /* tmpfs and devtmpfs */
 void procfs_register(void);
+void overlay_register(void);
 /* Put a node into a mounted ramfs; used to fill /dev. 0 or an error. */
 int ramfs_add(struct superblock *, const char *name, u32 mode, u32 rdev);

@@ -97,6 +97,7 @@ int inode_permission(struct inode *inode, int may) {
 }
 
 void inode_stat(struct inode *inode, struct kstat *st) {
+    if (inode->ops->refresh) inode->ops->refresh(inode);
     *st = (struct kstat){
         .st_dev = inode->sb->dev, .st_ino = inode->ino, .st_nlink = inode->nlink, .st_mode = inode->mode,
         .st_uid = inode->uid, .st_gid = inode->gid, .st_rdev = inode->rdev, .st_size = inode->size,

@@ -231,6 +231,7 @@ void vfs_init(const char *root) {
     ext2_register();
     ramfs_register();
     procfs_register();
+    overlay_register();
     memory_devices_init();
     serial_init();
     pty_init();

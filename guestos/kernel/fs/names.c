@@ -14,11 +14,8 @@ int dir_may_change(const struct path *dir) {
     struct inode *inode = path_inode(dir);
     if (!inode->nlink) return -ENOENT;  /* removed while we stood in it */
     int error = inode_permission(inode, MAY_WRITE | MAY_EXEC);
-    return error ? error : mount_writable(dir->mnt);
-}
-
-static bool is_dots(const struct last *last) {
-    return last->name[0] == '.' && (last->length == 1 || (last->length == 2 && last->name[1] == '.'));
+    if (!error) error = mount_writable(dir->mnt);
+    return error ? error : dentry_copy_up(dir->dentry);
 }
 
 /* The directory of a program's path and its last component; *text is freed with the walk's end. */
@@ -40,9 +37,58 @@ static void walk_done(struct last *last, char *text) {
     kfree(text);
 }
 
+/* ---- one name, its directory locked; permissions are the caller's concern ---- */
+
+int dentry_make(struct dentry *d, u32 mode, u32 rdev, const char *target) {
+    struct inode *dir = d->parent->inode, *inode = NULL;
+    int error = -EPERM;
+    if (target && dir->ops->symlink) error = dir->ops->symlink(dir, d->name, d->length, target);
+    else if (!target && dir->ops->create) error = dir->ops->create(dir, d->name, d->length, mode, rdev, &inode);
+    if (!error && !inode) inode = dir->ops->lookup(dir, d->name, d->length);
+    if (!error && IS_ERR(inode)) error = PTR_ERR(inode);
+    if (!error) d->inode = inode;
+    return error;
+}
+
+int dentry_link(struct dentry *d, struct inode *inode) {
+    struct inode *dir = d->parent->inode;
+    if (!dir->ops->link) return -EPERM;
+    int error = dir->ops->link(dir, d->name, d->length, inode);
+    if (!error) d->inode = inode_get(inode);
+    return error;
+}
+
+int dentry_remove(struct dentry *d) {
+    struct inode *dir = d->parent->inode;
+    int error = dir->ops->unlink ? dir->ops->unlink(dir, d->name, d->length, d->inode) : -EPERM;
+    if (!error) dentry_removed(d);
+    return error;
+}
+
+int dentry_rename(struct dentry *d, struct dentry *target) {
+    struct inode *dir = d->parent->inode, *to = target->parent->inode;
+    if (!dir->ops->rename) return -EPERM;
+    int error = dir->ops->rename(dir, d->name, d->length, d->inode, to, target->name, target->length, target->inode);
+    if (error) return error;
+    dentry_removed(target);
+    /* Out of memory for the name only: the disk is right, so drop the cached one. */
+    if (dentry_move(d, target->parent, target->name, target->length)) dentry_unhash(d);
+    return 0;
+}
+
+void lock_directories(struct inode *a, struct inode *b) {
+    mutex_lock(a < b ? &a->lock : &b->lock);
+    if (a != b) mutex_lock(a < b ? &b->lock : &a->lock);
+}
+
+void unlock_directories(struct inode *a, struct inode *b) {
+    mutex_unlock(&a->lock);
+    if (a != b) mutex_unlock(&b->lock);
+}
+
 /* The negative dentry to create `last` as, with the directory locked on success only. */
 static struct dentry *begin_create(struct last *last, bool directory) {
-    if (!last->length || is_dots(last)) return ERR_PTR(-EEXIST);
+    if (!last->length || name_is_dots(last->name, last->length)) return ERR_PTR(-EEXIST);
     struct inode *dir = path_inode(&last->dir);
     mutex_lock(&dir->lock);
     struct dentry *d = dentry_lookup_locked(last->dir.dentry, last->name, last->length);
@@ -61,14 +107,9 @@ static int create(int dirfd, const char *path, u32 mode, u32 rdev, const char *t
     struct dentry *d = begin_create(&last, S_ISDIR(mode));
     error = IS_ERR(d) ? PTR_ERR(d) : 0;
     if (!error) {
-        struct inode *dir = path_inode(&last.dir), *inode = NULL;
-        mode &= ~current->fs->umask | S_IFMT;
-        if (target) error = dir->ops->symlink ? dir->ops->symlink(dir, d->name, d->length, target) : -EPERM;
-        else error = dir->ops->create ? dir->ops->create(dir, d->name, d->length, mode, rdev, &inode) : -EPERM;
-        if (!error && inode) d->inode = inode;
-        else if (!error) dentry_unhash(d);          /* found anew at the next lookup */
+        error = dentry_make(d, mode & (~current->fs->umask | S_IFMT), rdev, target);
         dentry_put(d);
-        mutex_unlock(&dir->lock);
+        mutex_unlock(&path_inode(&last.dir)->lock);
     }
     walk_done(&last, text);
     return error;
@@ -114,14 +155,13 @@ long sys_linkat(int from_fd, const char *from, int to_fd, const char *to, int fl
         struct dentry *d = begin_create(&last, false);
         error = IS_ERR(d) ? PTR_ERR(d) : 0;
         if (!error) {
-            struct inode *dir = path_inode(&last.dir), *inode = path_inode(&source);
+            struct inode *inode = path_inode(&source);
             if (source.mnt != last.dir.mnt) error = -EXDEV;
-            else if (S_ISDIR(inode->mode) || !dir->ops->link) error = -EPERM;
+            else if (S_ISDIR(inode->mode)) error = -EPERM;
             else if (!inode->nlink) error = -ENOENT;
-            else error = dir->ops->link(dir, d->name, d->length, inode);
-            if (!error) d->inode = inode_get(inode);
+            else if (!(error = dentry_copy_up(source.dentry))) error = dentry_link(d, inode);
             dentry_put(d);
-            mutex_unlock(&dir->lock);
+            mutex_unlock(&path_inode(&last.dir)->lock);
         }
         walk_done(&last, text);
     }
@@ -147,7 +187,7 @@ static int remove_name(int dirfd, const char *path, bool directory) {
     if (error) return error;
     struct inode *dir = path_inode(&last.dir);
     if (!last.length) error = directory ? -EBUSY : -EISDIR;
-    else if (is_dots(&last)) error = !directory ? -EISDIR : last.length == 1 ? -EINVAL : -ENOTEMPTY;
+    else if (name_is_dots(last.name, last.length)) error = !directory ? -EISDIR : last.length == 1 ? -EINVAL : -ENOTEMPTY;
     if (error) goto out;
     mutex_lock(&dir->lock);
     struct dentry *d = dentry_lookup_locked(last.dir.dentry, last.name, last.length);
@@ -158,9 +198,8 @@ static int remove_name(int dirfd, const char *path, bool directory) {
         else if (!(error = may_remove(&last.dir, d))) {
             if (directory && !S_ISDIR(d->inode->mode)) error = -ENOTDIR;
             else if (!directory && S_ISDIR(d->inode->mode)) error = -EISDIR;
-            else error = dir->ops->unlink ? dir->ops->unlink(dir, d->name, d->length, d->inode) : -EPERM;
+            else error = dentry_remove(d);
         }
-        if (!error) dentry_removed(d);
     }
     mutex_unlock(&dir->lock);
     if (!IS_ERR(d)) dentry_put(d);      /* unlocked: the last use frees the file's blocks */
@@ -193,14 +232,8 @@ static int rename_locked(struct last *from, struct last *to, struct dentry *d, s
     if (target->inode && directory && !S_ISDIR(target->inode->mode)) return -ENOTDIR;
     if (target->inode && !directory && S_ISDIR(target->inode->mode)) return -EISDIR;
     if (directory && from->dir.dentry != to->dir.dentry && (error = inode_permission(d->inode, MAY_WRITE))) return error;
-    struct inode *dir = path_inode(&from->dir);
-    if (!dir->ops->rename) return -EPERM;
-    error = dir->ops->rename(dir, d->name, d->length, d->inode, path_inode(&to->dir), target->name, target->length, target->inode);
-    if (error) return error;
-    dentry_removed(target);
-    /* Out of memory for the name only: the disk is right, so drop the cached one. */
-    if (dentry_move(d, to->dir.dentry, to->name, to->length)) dentry_unhash(d);
-    return 0;
+    if (!directory && (error = dentry_copy_up(d))) return error;
+    return dentry_rename(d, target);
 }
 
 long sys_renameat2(int from_fd, const char *from_path, int to_fd, const char *to_path, unsigned flags) {
@@ -216,13 +249,12 @@ long sys_renameat2(int from_fd, const char *from_path, int to_fd, const char *to
     }
     struct dentry *d = NULL, *target = NULL;
     if (from.dir.mnt != to.dir.mnt) error = -EXDEV;
-    else if (!from.length || is_dots(&from)) error = -EBUSY;
-    else if (!to.length || is_dots(&to)) error = flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
+    else if (!from.length || name_is_dots(from.name, from.length)) error = -EBUSY;
+    else if (!to.length || name_is_dots(to.name, to.length)) error = flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
     if (error) goto out;
     mutex_lock(&rename_lock);
     struct inode *a = path_inode(&from.dir), *b = path_inode(&to.dir);
-    mutex_lock(a < b ? &a->lock : &b->lock);
-    if (a != b) mutex_lock(a < b ? &b->lock : &a->lock);
+    lock_directories(a, b);
     d = dentry_lookup_locked(from.dir.dentry, from.name, from.length);
     if (IS_ERR(d)) error = PTR_ERR(d), d = NULL;
     else {
@@ -230,8 +262,7 @@ long sys_renameat2(int from_fd, const char *from_path, int to_fd, const char *to
         if (IS_ERR(target)) error = PTR_ERR(target), target = NULL;
         else error = rename_locked(&from, &to, d, target, flags);
     }
-    mutex_unlock(&a->lock);
-    if (a != b) mutex_unlock(&b->lock);
+    unlock_directories(a, b);
     mutex_unlock(&rename_lock);
 out:
     if (target) dentry_put(target);

@@ -60,6 +60,7 @@ static int may_open(const struct path *path, u32 flags) {
     bool stored = S_ISREG(inode->mode) || S_ISDIR(inode->mode);
     int error = may & MAY_WRITE && stored ? mount_writable(path->mnt) : 0;
     if (!error) error = inode_permission(inode, may);
+    if (!error && may & MAY_WRITE && stored) error = dentry_copy_up(path->dentry);
     if (error) return error;
     if (flags & O_NOATIME && current->cred.fsuid != inode->uid && !capable(CAP_FOWNER)) return -EPERM;
     return 0;
@@ -89,8 +90,7 @@ static struct file *create_at(struct last *last, u32 flags, u32 mode, char *text
     struct inode *dir = path_inode(&last->dir);
     if (!last->length) return ERR_PTR(-EISDIR);
     if (last->trailing) return ERR_PTR(-EISDIR);
-    bool dots = last->name[0] == '.' && (last->length == 1 || (last->length == 2 && last->name[1] == '.'));
-    if (dots) return ERR_PTR(flags & O_EXCL ? -EEXIST : -EISDIR);
+    if (name_is_dots(last->name, last->length)) return ERR_PTR(flags & O_EXCL ? -EEXIST : -EISDIR);
     mutex_lock(&dir->lock);
     struct dentry *d = dentry_lookup_locked(last->dir.dentry, last->name, last->length);
     if (IS_ERR(d)) {

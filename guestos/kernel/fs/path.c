@@ -32,23 +32,48 @@ char *path_from_user(const char __user *from) {
     return ERR_PTR(length);
 }
 
-int path_start(int dirfd, const char *name, struct path *out) {
-    if (name[0] == '/') *out = current->fs->root;
-    else if (dirfd == AT_FDCWD) *out = current->fs->cwd;
-    else {
-        struct file *file = fd_get(dirfd);
-        if (!file) return -EBADF;
-        int error = !file->path.mnt ? (name[0] ? -ENOTDIR : -ENOENT)
-                    : name[0] && !S_ISDIR(file->inode->mode) ? -ENOTDIR : 0;
-        if (!error) {
-            *out = file->path;
-            path_get(out);
-        }
-        file_put(file);
-        return error;
-    }
-    path_get(out);
+/* Where files without a name are: of a pipe, what /proc/N/fd and fchown need a path to. */
+static struct superblock nameless = { .type = "anon", .block_size = PAGE_SIZE };
+static struct mount nowhere = { .sb = &nameless, .refs = 1, .children = LIST_INIT(nowhere.children) };
+
+int path_of_file(const struct file *f, struct path *out) {
+    *out = f->path.mnt ? f->path : (struct path){ &nowhere, dentry_new_root(inode_get(f->inode)) };
+    if (f->path.mnt) path_get(out);
+    else if (!out->dentry) return inode_put(f->inode), -ENOMEM;
+    else nowhere.refs++;
     return 0;
+}
+
+static int path_of(int fd, bool usable, struct path *out) {
+    struct file *f = fd_get(fd);
+    int error = !f || (usable && f->flags & O_PATH) ? -EBADF : path_of_file(f, out);
+    file_put(f);
+    return error;
+}
+
+int path_walk_fd(int fd, struct path *out) { return path_of(fd, false, out); }
+int path_of_fd(int fd, struct path *out) { return path_of(fd, true, out); }
+
+int path_start(int dirfd, const char *name, struct path *out) {
+    if (name[0] == '/' || dirfd == AT_FDCWD) {
+        *out = name[0] == '/' ? current->fs->root : current->fs->cwd;
+        path_get(out);
+        return 0;
+    }
+    int error = path_walk_fd(dirfd, out);
+    if (error || !name[0] || S_ISDIR(path_inode(out)->mode)) return error;
+    path_put(out);
+    return -ENOTDIR;
+}
+
+int path_walk_user(int dirfd, const char __user *path, int flags, int allowed, struct path *out) {
+    if (flags & ~(AT_SYMLINK_NOFOLLOW | allowed)) return -EINVAL;
+    char *text = path_from_user(path);
+    if (IS_ERR(text)) return PTR_ERR(text);
+    unsigned walk = (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
+    int error = path_walk(dirfd, text, walk, out);
+    kfree(text);
+    return error;
 }
 
 void path_cross_mounts(struct path *p) {

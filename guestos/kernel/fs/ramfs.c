@@ -320,7 +320,7 @@ static struct superblock *mount_as(const char *type, u32 flags, u32 root_mode) {
     memory_stats(&memory);
     ram->limit = memory.total_pages / 2;
     ram->sb = (struct superblock){
-        .type = type, .dev = superblock_new_device(), .block_size = PAGE_SIZE, .flags = flags & MS_RDONLY, .data = ram,
+        .type = type, .dev = superblock_new_device(), .block_size = PAGE_SIZE, .flags = flags & MS_RDONLY, .data = ram, .stores_opaque = true,
         .drop = drop, .statfs = statfs, .unmount = unmount,
     };
     ram->sb.root = new_inode(ram, NULL, S_IFDIR | root_mode, 0);

@@ -177,16 +177,13 @@ long sys_ftruncate(int fd, off_t length) {
 
 long sys_truncate(const char *path, off_t length) {
     if (length < 0) return -EINVAL;
-    char *name = path_from_user(path);
-    if (IS_ERR(name)) return PTR_ERR(name);
     struct path at;
-    int error = path_walk(AT_FDCWD, name, WALK_FOLLOW, &at);
-    kfree(name);
+    int error = path_walk_user(AT_FDCWD, path, 0, 0, &at);
     if (error) return error;
     struct inode *inode = path_inode(&at);
     if (S_ISDIR(inode->mode)) error = -EISDIR;
     else if (!S_ISREG(inode->mode)) error = -EINVAL;
-    else if (!(error = path_may_write(&at))) error = inode_truncate(inode, length);
+    else if (!(error = path_may_write(&at)) && !(error = dentry_copy_up(at.dentry))) error = inode_truncate(inode, length);
     path_put(&at);
     return error;
 }

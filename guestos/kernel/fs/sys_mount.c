@@ -15,14 +15,6 @@ static bool is_mount_point(const struct path *p) { return p->dentry == p->mnt->r
 static bool is_ours(const struct mount *m) { return m->ns == current->fs->ns; }
 static bool is_directory(const struct path *p) { return S_ISDIR(path_inode(p)->mode); }
 
-static int walk_user(const char __user *name, unsigned flags, struct path *out) {
-    char *text = path_from_user(name);
-    if (IS_ERR(text)) return PTR_ERR(text);
-    int error = path_walk(AT_FDCWD, text, flags, out);
-    kfree(text);
-    return error;
-}
-
 /* May something be mounted there. */
 static int place_error(const struct path *at) {
     if (dentry_is_removed(at->dentry) || !at->mnt->ns) return -ENOENT;
@@ -93,6 +85,7 @@ static int remount(const struct path *at, u64 flags) {
     struct superblock *sb = mnt->sb;
     if (!is_ours(mnt) || !is_mount_point(at)) return -EINVAL;
     bool whole = !(flags & MS_BIND);
+    if (whole && sb->never_writable && !(flags & MS_RDONLY)) return -EROFS;
     for_each_mount(m)
         if (flags & MS_RDONLY && m->writers && (m == mnt || (whole && m->sb == sb))) return -EBUSY;
     if (whole && flags & MS_RDONLY && sb->sync) sb->sync(sb);
@@ -125,7 +118,7 @@ long sys_mount(const char *source, const char *target, const char *type, u64 fla
     if (!error && !text[2]) error = -ENOMEM;
     if (!error && data && strncpy_from_user(text[2], data, PAGE_SIZE) == -EFAULT) error = -EFAULT;
     struct path at;
-    if (!error && !(error = walk_user(target, WALK_FOLLOW, &at))) {
+    if (!error && !(error = path_walk_user(AT_FDCWD, target, 0, 0, &at))) {
         text[2][PAGE_SIZE - 1] = 0;
         mutex_lock(&mount_lock);
         path_cross_mounts(&at);         /* somebody may have been quicker */
@@ -163,7 +156,7 @@ static int umount(struct mount *m, int flags) {
 long sys_umount2(const char *target, int flags) {
     if (flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW)) return -EINVAL;
     struct path at;
-    long error = walk_user(target, flags & UMOUNT_NOFOLLOW ? 0 : WALK_FOLLOW, &at);
+    long error = path_walk_user(AT_FDCWD, target, flags & UMOUNT_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0, 0, &at);
     if (error) return error;
     mutex_lock(&mount_lock);
     path_cross_mounts(&at);             /* "." may be covered: what pivot_root(".", ".") leaves */
@@ -218,12 +211,12 @@ static int pivot(const struct path *new, const struct path *old) {
 long sys_pivot_root(const char *new_root, const char *put_old) {
     if (!capable(CAP_SYS_ADMIN)) return -EPERM;
     struct path new, old;
-    long error = walk_user(new_root, WALK_FOLLOW | WALK_DIRECTORY, &new);
+    long error = path_walk_user(AT_FDCWD, new_root, 0, 0, &new);
     if (error) return error;
-    error = walk_user(put_old, WALK_FOLLOW | WALK_DIRECTORY, &old);
-    if (!error) {
+    if (!is_directory(&new)) error = -ENOTDIR;
+    else if (!(error = path_walk_user(AT_FDCWD, put_old, 0, 0, &old))) {
         mutex_lock(&mount_lock);
-        error = pivot(&new, &old);
+        error = is_directory(&old) ? pivot(&new, &old) : -ENOTDIR;
         mutex_unlock(&mount_lock);
         path_put(&old);
     }

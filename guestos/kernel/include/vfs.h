@@ -168,6 +168,8 @@ struct inode_ops {
     int (*truncate)(struct inode *inode, u64 size);                /* inode->lock held */
     int (*changed)(struct inode *inode);                           /* attributes were changed */
     bool (*stale)(struct inode *inode);                            /* procfs: a cached name died */
+    int (*copy_up)(struct dentry *);                               /* overlay: before the file is changed */
+    void (*refresh)(struct inode *);                               /* overlay: attributes from where they are */
 };
 
 struct inode {
@@ -179,6 +181,7 @@ struct inode {
     struct timespec atime, mtime, ctime;
     s32 refs;
     bool dirty;
+    bool opaque;                    /* a directory of an overlay's layer that hides what is below it */
     u32 truncations;                /* a reader that slept compares, and looks again */
     struct mutex lock;
     const struct inode_ops *ops;
@@ -196,6 +199,8 @@ struct superblock {
     const char *type;               /* as /proc/mounts shows it */
     u32 dev, block_size;
     u32 flags;                      /* MS_RDONLY */
+    bool stores_opaque;             /* inode->opaque, of directories */
+    bool never_writable;            /* of itself, so that remounting can't help */
     bool volatile_names;            /* don't cache names (procfs) */
     void *data;
     struct inode *root;
@@ -272,11 +277,20 @@ void path_get(const struct path *);
 void path_put(const struct path *);
 static inline struct inode *path_inode(const struct path *p) { return p->dentry->inode; }
 
+static inline bool name_is_dots(const char *name, size_t length) {
+    return length && name[0] == '.' && (length == 1 || (length == 2 && name[1] == '.'));
+}
 /* Where a relative `name` starts: the directory dirfd, or for AT_FDCWD the cwd; the root if `name`
- * is absolute. -EBADF, -ENOTDIR. *out is referenced. */
+ * is absolute. "" may start at any file. -EBADF, -ENOTDIR. *out is referenced. */
 int path_start(int dirfd, const char *name, struct path *out);
 /* Walk `name` from dirfd (AT_FDCWD: the cwd) to an existing file. *out is referenced. */
 int path_walk(int dirfd, const char *name, unsigned flags, struct path *out);
+/* The same with a program's path and AT_ flags: AT_SYMLINK_NOFOLLOW and those in `allowed`; else -EINVAL. */
+int path_walk_user(int dirfd, const char __user *path, int flags, int allowed, struct path *out);
+/* What a descriptor stands for; of a pipe too, whose path then has no name. *out is referenced. -EBADF. */
+int path_walk_fd(int fd, struct path *out);
+int path_of_fd(int fd, struct path *out);                   /* and -EBADF for O_PATH */
+int path_of_file(const struct file *, struct path *out);
 /* The last component of a path, not looked up yet; `name` points into the text that was walked. */
 struct last {
     struct path dir;                /* referenced; a directory the caller may search */
@@ -298,6 +312,15 @@ void dentry_unhash(struct dentry *);                        /* not to be found a
 void dentry_removed(struct dentry *);                       /* the file system has it no more */
 int dentry_move(struct dentry *, struct dentry *parent, const char *name, size_t length);
 void dentry_prune(struct superblock *);                     /* forget what is only cached (NULL: all) */
+static inline int dentry_copy_up(struct dentry *d) { return d->inode->ops->copy_up ? d->inode->ops->copy_up(d) : 0; }
+/* names.c: the file system's operation and the cached name's, with the directory locked. Make and link
+ * take a negative dentry. */
+int dentry_make(struct dentry *, u32 mode, u32 rdev, const char *target);
+int dentry_link(struct dentry *, struct inode *);
+int dentry_remove(struct dentry *);
+int dentry_rename(struct dentry *, struct dentry *target);
+void lock_directories(struct inode *, struct inode *);      /* both, or the one */
+void unlock_directories(struct inode *, struct inode *);
 /* Step from a covered directory to what is mounted on it. */
 void path_cross_mounts(struct path *);
 
@@ -338,6 +361,9 @@ struct file {
     void *data;                     /* the opener's: a tty, a pipe, text of procfs */
     struct list watches;            /* epoll's */
 };
+
+/* The inode that names and attributes belong to; an overlay's files have another one's contents. */
+static inline struct inode *file_inode(const struct file *f) { return f->path.mnt ? path_inode(&f->path) : f->inode; }
 
 /* readdir hands its entries to this; a nonzero return means "full, stop before this one". */
 struct dir_fill {
