@@ -6,7 +6,7 @@ import pytest
 
 from tests.guestos import ours, properties
 
-PROGRAMS = ("threadtests",)
+PROGRAMS = ("signaltests", "threadtests")
 
 
 @pytest.fixture(autouse=True)
