@@ -10,6 +10,7 @@
 #include "irq.h"
 #include "lib.h"
 #include "mm.h"
+#include "vfs.h"
 
 enum {
     MAGIC = 0x00, VERSION = 0x04, DEVICE_ID = 0x08, DEVICE_FEATURES = 0x10, DEVICE_FEATURES_SELECT = 0x14,
@@ -28,6 +29,7 @@ enum {
 #define STATUS_FAILED 128
 
 #define FEATURE_READ_ONLY (1u << 5)
+#define FEATURE_FLUSH (1u << 9)
 #define FEATURE_VERSION_1 (1u << 0)         /* bit 32: the first of the second word */
 
 #define QUEUE_LENGTH (TRANSFER_MAX * 2)     /* a power of two >= header + data + status */
@@ -37,6 +39,7 @@ enum {
 
 #define REQUEST_READ 0
 #define REQUEST_WRITE 1
+#define REQUEST_FLUSH 4
 
 struct descriptor { u64 address; u32 length; u16 flags, next; };
 struct available { u16 flags, index, ring[QUEUE_LENGTH]; };
@@ -57,6 +60,7 @@ struct disk {
     volatile void *registers;
     struct queue *queue;
     struct request *request;
+    bool flushes;                           /* it may keep written data in a cache */
     u16 completed;                          /* used.index after the last finished request */
     struct mutex lock;
     struct wait_queue done;
@@ -73,18 +77,16 @@ static void interrupt(void *argument) {
     wake_up(&disk->done);
 }
 
-static int transfer(struct block_device *block, struct buffer **run, int count, bool write) {
-    struct disk *disk = block->driver;
+static int submit(struct disk *disk, u32 type, u64 sector, const struct segment *segments, int count) {
     struct queue *q = disk->queue;
-    if (write && block->read_only) return -EROFS;
     mutex_lock(&disk->lock);
     struct request *request = disk->request;
-    *request = (struct request){ write ? REQUEST_WRITE : REQUEST_READ, 0, run[0]->number * (block->block_size / 512), 0xff };
+    *request = (struct request){ type, 0, sector, 0xff };
     int n = 0;
     q->descriptor[n++] = (struct descriptor){ virt_to_phys(request), 16, DESCRIPTOR_NEXT, 1 };
     for (int i = 0; i < count; i++, n++)
         q->descriptor[n] = (struct descriptor){
-            virt_to_phys(run[i]->data), block->block_size, DESCRIPTOR_NEXT | (write ? 0 : DESCRIPTOR_WRITE), n + 1 };
+            virt_to_phys(segments[i].at), segments[i].bytes, DESCRIPTOR_NEXT | (type == REQUEST_READ ? DESCRIPTOR_WRITE : 0), n + 1 };
     q->descriptor[n] = (struct descriptor){ virt_to_phys(&request->status), 1, DESCRIPTOR_WRITE, 0 };
     q->available.ring[q->available.index % QUEUE_LENGTH] = 0;
     barrier();                              /* x86 keeps stores in order; the compiler must too */
@@ -100,7 +102,17 @@ static int transfer(struct block_device *block, struct buffer **run, int count, 
     return error;
 }
 
-/* /dev/vda: the disk's bytes, through the same cache as its file system. */
+static int transfer(struct block_device *block, u64 sector, const struct segment *segments, int count, bool write) {
+    if (write && block->read_only) return -EROFS;
+    return submit(block->driver, write ? REQUEST_WRITE : REQUEST_READ, sector, segments, count);
+}
+
+static int flush(struct block_device *block) {
+    struct disk *disk = block->driver;
+    return disk->flushes ? submit(disk, REQUEST_FLUSH, 0, NULL, 0) : 0;
+}
+
+/* /dev/vda: the disk's bytes, through the cache of its blocks; files' contents are not in that one. */
 static ssize_t file_move(struct file *f, struct io *io, u64 pos, bool write) {
     struct disk *disk = f->data;
     u64 size = disk->block.sectors * 512;
@@ -123,6 +135,11 @@ static ssize_t file_move(struct file *f, struct io *io, u64 pos, bool write) {
 static ssize_t file_read(struct file *f, struct io *io, u64 pos) { return file_move(f, io, pos, false); }
 static ssize_t file_write(struct file *f, struct io *io, u64 pos) { return file_move(f, io, pos, true); }
 
+static int file_sync(struct file *f) {
+    struct block_device *block = &((struct disk *)f->data)->block;
+    return block->mounted ? vfs_commit(block->mounted, false) : block_write_back(block);
+}
+
 #define BLKGETSIZE 0x1260
 #define BLKSSZGET 0x1268
 #define BLKGETSIZE64 0x80081272
@@ -136,7 +153,7 @@ static long file_ioctl(struct file *f, unsigned command, unsigned long argument)
     case BLKGETSIZE64: value *= 512; /* fall through */
     case BLKGETSIZE: return io_put(&(struct io){ .base = (char *)argument, .left = 8, .user = true }, &value, 8);
     case BLKSSZGET: return io_put(&(struct io){ .base = (char *)argument, .left = 4, .user = true }, &small, 4);
-    case BLKFLSBUF: return block_sync(&disk->block);
+    case BLKFLSBUF: return file_sync(f);
     default: return -ENOTTY;
     }
 }
@@ -145,7 +162,6 @@ static int file_open(struct inode *inode, struct file *f) {
     inode->size = disk->block.sectors * 512;            /* so that lseek's SEEK_END knows it */
     return 0;
 }
-static int file_sync(struct file *f) { return block_sync(&((struct disk *)f->data)->block); }
 static const struct file_ops file_ops = {
     .open = file_open, .read = file_read, .write = file_write, .ioctl = file_ioctl, .sync = file_sync,
 };
@@ -158,8 +174,9 @@ static bool start(struct disk *disk) {
     mmio_write32(r, STATUS, STATUS_ACKNOWLEDGE);
     mmio_write32(r, STATUS, STATUS_ACKNOWLEDGE | STATUS_DRIVER);
     mmio_write32(r, DEVICE_FEATURES_SELECT, 0);
-    u32 features = mmio_read32(r, DEVICE_FEATURES) & FEATURE_READ_ONLY;
-    disk->block.read_only = features;
+    u32 features = mmio_read32(r, DEVICE_FEATURES) & (FEATURE_READ_ONLY | FEATURE_FLUSH);
+    disk->block.read_only = features & FEATURE_READ_ONLY;
+    disk->flushes = features & FEATURE_FLUSH;
     mmio_write32(r, DRIVER_FEATURES_SELECT, 0);
     mmio_write32(r, DRIVER_FEATURES, features);
     u32 status = STATUS_ACKNOWLEDGE | STATUS_DRIVER;
@@ -212,6 +229,7 @@ static void probe(u64 address, u64 size, unsigned irq) {
     block->block_size = 4096;
     if (block->sectors % 8) block->block_size = 512;
     block->transfer = transfer;
+    block->flush = flush;
     block->driver = disk;
     found++;
     block_device_add(block);

@@ -1,24 +1,24 @@
-/* The block cache: every block of every disk that was used of late, read once and written late. */
+/* The block cache: blocks of disks that were used of late, but for the contents of files, which are in
+ * the page cache. Read once and written late. */
 #include "block.h"
 #include "lib.h"
 #include "mm.h"
-#include "task.h"
-#include "time.h"
+#include "vfs.h"
 
 #define BUCKETS 1024
-#define WRITE_BACK_AFTER (5 * NSEC_PER_SEC)
+#define DIRTY_MAX 256                   /* a fourth of the smallest journal: changes under way need room, too */
 
 struct block_device *block_devices;
 static struct buffer *buckets[BUCKETS];
 static struct list lru = LIST_INIT(lru);            /* unreferenced, the last used at the head */
-static struct list dirty = LIST_INIT(dirty);        /* in the order they were dirtied */
-static struct wait_queue settled, dirtied;
+static struct wait_queue settled;
 static u64 cached, cached_max, cached_bytes;
 
 void block_device_add(struct block_device *device) {
     struct block_device **end = &block_devices;
     while (*end) end = &(*end)->next;
     *end = device;
+    list_init(&device->dirty);
 }
 
 struct block_device *block_device_find(const char *name) {
@@ -38,10 +38,14 @@ static struct buffer *find(struct block_device *device, u64 number) {
     return NULL;
 }
 
-bool block_is_cached(struct block_device *device, u64 number) { return find(device, number); }
-
 static void hold(struct buffer *b) {
     if (b->refs++ == 0) list_del(&b->lru);
+}
+
+static void clean(struct buffer *b) {
+    if (b->dirty) b->device->dirty_count--;
+    b->dirty = false;
+    list_del(&b->dirty_link);
 }
 
 static void destroy(struct buffer *b) {
@@ -49,14 +53,14 @@ static void destroy(struct buffer *b) {
     while (*link != b) link = &(*link)->hash_next;
     *link = b->hash_next;
     list_del(&b->lru);
-    list_del(&b->dirty_link);
+    clean(b);
     cached--;
     cached_bytes -= b->device->block_size;
     kfree(b->data);
     kfree(b);
 }
 
-/* Give back the block that was unused longest; false if all are in use or must be written first. */
+/* Forget the block that was unused longest; false if all are in use or must be written first. */
 static bool evict(void) {
     for (struct list *at = lru.prev; at != &lru; at = at->prev) {
         struct buffer *b = list_entry(at, struct buffer, lru);
@@ -67,6 +71,12 @@ static bool evict(void) {
     return false;
 }
 
+u64 block_reclaim(u64 pages) {
+    u64 before = cached_bytes;
+    while (before - cached_bytes < pages << PAGE_SHIFT && evict()) ;
+    return (before - cached_bytes) >> PAGE_SHIFT;
+}
+
 /* The block's buffer, referenced, contents perhaps not valid yet; NULL: no memory. */
 static struct buffer *get(struct block_device *device, u64 number) {
     struct buffer *b = find(device, number);
@@ -75,11 +85,7 @@ static struct buffer *get(struct block_device *device, u64 number) {
         memory_stats(&memory);
         cached_max = MAX(memory.free_pages / 4, 64UL);
     }
-    if (!b && cached >= cached_max && !evict()) {
-        block_sync(NULL);
-        evict();
-        b = find(device, number);               /* made by another while we slept */
-    }
+    if (!b && cached >= cached_max) evict();
     if (b) {
         hold(b);
         return b;
@@ -110,17 +116,29 @@ static bool in_range(struct block_device *device, u64 number) {
     return number < device->sectors * 512 / device->block_size;
 }
 
-/* Moves a run of buffers, all referenced by the caller. */
-static int transfer(struct block_device *device, struct buffer **run, int count, bool write) {
-    for (int i = 0; i < count; i++) run[i]->busy = true;
-    int error = device->transfer(device, run, count, write);
-    for (int i = 0; i < count; i++) {
-        run[i]->busy = false;
-        if (!write) run[i]->valid = !error;
+int batch_end(struct batch *batch) {
+    if (batch->count) {
+        struct block_device *d = batch->device;
+        int error = d->transfer(d, batch->first * (d->block_size / 512), batch->segment, batch->count, batch->write);
+        if (error) kerror("%s: %s of block %lu failed\n", d->name, batch->write ? "write" : "read", batch->first);
+        if (!batch->error) batch->error = error;
     }
-    wake_up(&settled);
-    if (error) kerror("%s: %s of block %lu failed\n", device->name, write ? "write" : "read", run[0]->number);
-    return error;
+    batch->count = 0;
+    batch->blocks = 0;
+    return batch->error;
+}
+
+void batch_add(struct batch *batch, u64 number, void *at) {
+    u32 size = batch->device->block_size;
+    struct segment *last = &batch->segment[batch->count - 1];
+    if (batch->count && number == batch->first + batch->blocks && (u8 *)last->at + last->bytes == at) {
+        last->bytes += size;
+    } else {
+        if (batch->count == TRANSFER_MAX || number != batch->first + batch->blocks) batch_end(batch);
+        if (!batch->count) batch->first = number;
+        batch->segment[batch->count++] = (struct segment){ at, size };
+    }
+    batch->blocks++;
 }
 
 struct buffer *block_read(struct block_device *device, u64 number) {
@@ -132,7 +150,13 @@ struct buffer *block_read(struct block_device *device, u64 number) {
             wait_event(&settled, !b->busy);
             continue;
         }
-        int error = transfer(device, &b, 1, false);
+        struct batch batch = { .device = device };
+        batch_add(&batch, number, b->data);
+        b->busy = true;
+        int error = batch_end(&batch);
+        b->busy = false;
+        b->valid = !error;
+        wake_up(&settled);
         if (error) {
             block_put(b);
             return ERR_PTR(error);
@@ -151,79 +175,52 @@ struct buffer *block_zeroed(struct block_device *device, u64 number) {
     return b;
 }
 
-void block_read_ahead(struct block_device *device, u64 number, int count) {
-    struct buffer *run[TRANSFER_MAX];
-    int n = 0;
-    while (n < MIN(count, TRANSFER_MAX) && in_range(device, number + n) && !find(device, number + n)) {
-        struct buffer *b = get(device, number + n);
-        if (!b || b->valid || b->busy) {            /* get() slept, another task was faster */
-            block_put(b);
-            break;
-        }
-        b->busy = true;                             /* nobody else may start to read it */
-        run[n++] = b;
-    }
-    if (n) transfer(device, run, n, false);
-    for (int i = 0; i < n; i++) block_put(run[i]);
-}
-
 void block_dirty(struct buffer *b) {
     if (b->dirty) return;
     b->dirty = true;
-    bool first = list_empty(&dirty);
-    list_add_tail(&dirty, &b->dirty_link);
-    if (first) wake_up(&dirtied);
-}
-
-static void clean(struct buffer *b) {
-    b->dirty = false;
-    list_del(&b->dirty_link);
+    if (++b->device->dirty_count > DIRTY_MAX) write_back_soon();
+    list_add_tail(&b->device->dirty, &b->dirty_link);
+    write_back_later();
 }
 
 void block_forget(struct block_device *device, u64 number) {
     struct buffer *b = find(device, number);
-    if (b && b->dirty) clean(b);
+    if (!b) return;
+    hold(b);
+    clean(b);
+    wait_event(&settled, !b->busy);             /* or it would overwrite the block's next contents */
+    b->valid = false;
+    block_put(b);
 }
 
-/* Write the run of consecutive dirty blocks around `b`. */
-static int write_run(struct buffer *b) {
-    struct buffer *run[TRANSFER_MAX], *before;
-    int n = 0;
-    while ((before = find(b->device, b->number - 1)) && before->dirty && !before->busy && ++n < TRANSFER_MAX / 2) b = before;
-    for (n = 0; n < TRANSFER_MAX && b && b->dirty && !b->busy; b = find(run[0]->device, run[0]->number + n)) {
-        hold(b);
-        clean(b);                                   /* first: who changes it now makes it dirty again */
-        run[n++] = b;
-    }
-    int error = transfer(run[0]->device, run, n, true);
-    for (int i = 0; i < n; i++) block_put(run[i]);
-    return error;
-}
-
-int block_sync(struct block_device *device) {
-    int result = 0;
-    for (;;) {
-        struct buffer *b, *found = NULL;
-        list_for_each(b, &dirty, dirty_link) {
-            if (device && b->device != device) continue;
-            found = b;
-            break;
+int block_write_back(struct block_device *device) {
+    struct batch batch = { .device = device, .write = true };
+    if (list_empty(&device->dirty)) return 0;
+    while (!list_empty(&device->dirty) && !batch.error) {
+        struct buffer *run[TRANSFER_MAX], *b = list_first(&device->dirty, struct buffer, dirty_link), *before;
+        int n = 0;
+        while ((before = find(device, b->number - 1)) && before->dirty && ++n < TRANSFER_MAX / 2) b = before;
+        for (n = 0; n < TRANSFER_MAX && b && b->dirty; b = find(device, run[0]->number + n)) {
+            hold(b);
+            wait_event(&settled, !b->busy);
+            b->busy = true;
+            clean(b);                           /* first: who changes it now makes it dirty again */
+            run[n++] = b;
         }
-        if (!found) return result;
-        if (found->busy) {
-            hold(found);
-            wait_event(&settled, !found->busy);
-            block_put(found);
-            continue;
+        for (int i = 0; i < n; i++) batch_add(&batch, run[i]->number, run[i]->data);
+        batch_end(&batch);
+        for (int i = 0; i < n; i++) {
+            run[i]->busy = false;
+            block_put(run[i]);
         }
-        int error = write_run(found);
-        if (error && !result) result = error;
+        wake_up(&settled);
     }
+    return batch.error ? batch.error : device->flush(device);
 }
 
 int block_set_size(struct block_device *device, u32 block_size) {
     if (device->block_size == block_size) return 0;
-    int error = block_sync(device);
+    int error = block_write_back(device);
     if (error) return error;
     for (size_t i = 0; i < BUCKETS; i++) {
         struct buffer *b = buckets[i];
@@ -239,20 +236,3 @@ int block_set_size(struct block_device *device, u32 block_size) {
 }
 
 u64 block_cached_pages(void) { return cached_bytes / PAGE_SIZE; }
-
-static void write_back(void *unused) {
-    for (;;) {
-        wait_event(&dirtied, !list_empty(&dirty));
-        u64 until = ktime() + WRITE_BACK_AFTER;
-        while (ktime() < until) {
-            set_sleeping(false);
-            schedule_until(until);
-        }
-        block_sync(NULL);
-    }
-}
-
-void block_cache_start(void) {
-    struct task *t = kthread_create(write_back, NULL, "writeback");
-    if (t) wake_task(t);
-}

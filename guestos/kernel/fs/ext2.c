@@ -103,14 +103,20 @@ static void drop(struct inode *inode) {
     ext2_free_inode(fs, inode->ino, S_ISDIR(inode->mode));
 }
 
-static int sync(struct superblock *sb) {
+static int commit(struct superblock *sb, bool clean) {
     struct ext2 *fs = ext2_of(sb);
-    int error = block_sync(fs->device);
-    if (error || sb->flags & MS_RDONLY || fs->super->state & EXT2_STATE_CLEAN) return error;
-    fs->super->state |= EXT2_STATE_CLEAN;   /* nothing is dirty at this moment */
+    int error = cache_write_back(sb);
+    if (!error && fs->journal) error = ext2_journal_commit(fs);
+    if (!error) error = block_write_back(fs->device);
+    if (!error) ext2_frees_committed(fs);
+    if (error || !clean || sb->flags & MS_RDONLY || fs->super->state & EXT2_STATE_CLEAN) return error;
+    if (fs->journal && (error = ext2_journal_empty(fs))) return error;
+    /* Nothing is dirty at this moment. Files without a name that are still open e2fsck must find. */
+    if (!fs->unchecked && !inode_any_unlinked(sb)) fs->super->state |= EXT2_STATE_CLEAN;
+    fs->super->incompatible &= ~EXT2_INCOMPAT_RECOVER;
     fs->super->write_time = time_now().tv_sec;
     block_dirty(fs->super_buffer);
-    return block_sync(fs->device);
+    return block_write_back(fs->device);
 }
 
 static int statfs(struct superblock *sb, struct kstatfs *st) {
@@ -125,6 +131,10 @@ static int statfs(struct superblock *sb, struct kstatfs *st) {
 }
 
 static void release(struct ext2 *fs) {
+    if (fs->journal) inode_put(fs->journal);
+    block_put(fs->journal_super);
+    kfree(fs->journal_block);
+    kfree(fs->committed);
     block_put(fs->super_buffer);
     for (u32 i = 0; fs->group_buffers && i * (fs->block_size / sizeof(struct ext2_group)) < fs->groups; i++)
         block_put(fs->group_buffers[i]);
@@ -134,24 +144,26 @@ static void release(struct ext2 *fs) {
 
 static void unmount(struct superblock *sb) {
     struct ext2 *fs = ext2_of(sb);
-    fs->device->mounted = false;
+    commits_remove(sb);
+    fs->device->mounted = NULL;
     inode_put(sb->root);
     release(fs);
 }
 
 /* Is this a superblock we can use? 0, or -EINVAL with the reason on the console. */
-static int check(const struct ext2_super *super, const char *name, u64 device_bytes, u32 flags) {
+static int check(const struct ext2_super *super, const char *name, u64 device_bytes, bool read_only) {
     const char *reason = NULL;
     if (super->magic != EXT2_MAGIC) reason = "no ext2 magic number";
     else if (super->log_block_size > 2) reason = "blocks of more than 4 KiB";
-    else if (super->revision && super->incompatible & ~EXT2_INCOMPAT_FILETYPE) reason = "features newer than ext2";
+    else if (super->revision && super->incompatible & ~(EXT2_INCOMPAT_FILETYPE | EXT2_INCOMPAT_RECOVER)) reason = "features newer than ext2";
     else if (!super->blocks_per_group || !super->inodes_per_group || super->blocks <= super->first_data_block ||
              super->blocks_per_group > 8u * (1024u << super->log_block_size)) reason = "impossible geometry";
     else if ((u64)super->blocks << (10 + super->log_block_size) > device_bytes) reason = "the disk is smaller than the file system";
     else if (super->revision && (super->inode_size < 128 || super->inode_size & (super->inode_size - 1) ||
              super->inode_size > 1024u << super->log_block_size)) reason = "impossible inode size";
-    else if (super->revision && !(flags & MS_RDONLY) &&
+    else if (super->revision && !read_only &&
              super->read_only_compatible & ~(EXT2_RO_SPARSE_SUPER | EXT2_RO_LARGE_FILE)) reason = "features that allow read-only mounts alone";
+    else if (super->incompatible & EXT2_INCOMPAT_RECOVER && read_only) reason = "its journal must be recovered, which needs writing";
     if (!reason) return 0;
     kerror("ext2: %s: %s\n", name, reason);
     return -EINVAL;
@@ -162,7 +174,7 @@ static int load(struct ext2 *fs, const char *name, u32 flags) {
     if (error) return error;
     struct buffer *b = block_read(fs->device, 1);
     if (IS_ERR(b)) return PTR_ERR(b);
-    error = check((struct ext2_super *)b->data, name, fs->device->sectors * 512, flags);
+    error = check((struct ext2_super *)b->data, name, fs->device->sectors * 512, fs->device->read_only);
     fs->block_size = 1024u << ((struct ext2_super *)b->data)->log_block_size;
     block_put(b);
     if (error || (error = block_set_size(fs->device, fs->block_size))) return error;
@@ -182,7 +194,12 @@ static int load(struct ext2 *fs, const char *name, u32 flags) {
         if (IS_ERR(b)) return PTR_ERR(b);
         fs->group_buffers[i] = b;
     }
-    return 0;
+    if (!(fs->committed = kzalloc(fs->groups * sizeof(*fs->committed)))) return -ENOMEM;
+    bool recover = fs->super->incompatible & EXT2_INCOMPAT_RECOVER;
+    error = fs->super->compatible & EXT2_COMPAT_JOURNAL && !fs->device->read_only ? ext2_journal_load(fs, recover) : 0;
+    fs->unchecked = !(fs->super->state & EXT2_STATE_CLEAN);
+    if (fs->unchecked) kprintf("ext2: %s was not unmounted; e2fsck may find lost space\n", name);
+    return error;
 }
 
 static struct superblock *mount(const char *source, u32 flags, char *options) {
@@ -193,23 +210,30 @@ static struct superblock *mount(const char *source, u32 flags, char *options) {
     struct ext2 *fs = kzalloc(sizeof(*fs));
     if (!fs) return ERR_PTR(-ENOMEM);
     fs->device = device;
-    device->mounted = true;
+    device->mounted = &fs->sb;
     if (device->read_only) flags |= MS_RDONLY;
-    int error = load(fs, source, flags);
     fs->sb = (struct superblock){
-        .type = "ext2", .dev = device->dev, .block_size = fs->block_size, .flags = flags & MS_RDONLY, .data = fs, .stores_opaque = true,
-        .drop = drop, .sync = sync, .statfs = statfs, .unmount = unmount,
+        .dev = device->dev, .device = device, .flags = flags & MS_RDONLY, .data = fs, .stores_opaque = true,
+        .drop = drop, .commit = commit, .statfs = statfs, .unmount = unmount,
     };
+    int error = load(fs, source, flags);
+    fs->sb.type = fs->journal ? "ext3" : "ext2";
+    fs->sb.block_size = fs->block_size;
+    fs->sb.size_max = ext2_size_max(fs);
     struct inode *root = error ? ERR_PTR(error) : ext2_get(fs, EXT2_ROOT_INO);
     if (!IS_ERR(root) && !S_ISDIR(root->mode)) root = ERR_PTR(-EINVAL);
     if (IS_ERR(root)) {
-        device->mounted = false;
+        device->mounted = NULL;
         release(fs);
         return (struct superblock *)root;
     }
     fs->sb.root = root;
+    commits_add(&fs->sb);
     return &fs->sb;
 }
 
-static struct filesystem ext2 = { "ext2", true, mount, NULL };
-void ext2_register(void) { filesystem_register(&ext2); }
+static struct filesystem ext2 = { "ext2", true, mount, NULL }, ext3 = { "ext3", true, mount, NULL };
+void ext2_register(void) {
+    filesystem_register(&ext2);
+    filesystem_register(&ext3);
+}

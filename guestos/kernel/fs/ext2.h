@@ -3,6 +3,10 @@
  * Superblock, group descriptors, bitmaps and inode tables are changed in place in the block cache;
  * there is no second copy that could disagree. The superblock's "clean" bit is cleared before the
  * first change and set again at the end of each sync.
+ *
+ * With a journal (which makes it what Linux calls ext3), changed blocks go there first, all that belong
+ * together in one transaction, and to their places once that is complete. So a power cut leaves all of a
+ * change or nothing; without one, e2fsck has to find out.
  */
 #pragma once
 #include "block.h"
@@ -12,7 +16,9 @@
 #define EXT2_ROOT_INO 2
 #define EXT2_LINK_MAX 32000
 #define EXT2_STATE_CLEAN 1
+#define EXT2_COMPAT_JOURNAL 4u
 #define EXT2_INCOMPAT_FILETYPE 2u
+#define EXT2_INCOMPAT_RECOVER 4u        /* the journal may hold a transaction */
 #define EXT2_RO_SPARSE_SUPER 1u
 #define EXT2_RO_LARGE_FILE 2u
 #define EXT2_FLAG_INDEX 0x1000u         /* of a directory: hashed by another system; we keep no index */
@@ -28,6 +34,8 @@ struct ext2_super {
     u32 first_inode;
     u16 inode_size, this_group;
     u32 compatible, incompatible, read_only_compatible;
+    u8 uuid[16], label[16], last_mounted[64];
+    u32 algorithms, preallocation, journal_uuid[4], journal_inode;
 };
 
 struct ext2_group {
@@ -59,6 +67,12 @@ struct ext2 {
     struct buffer *super_buffer;        /* pinned */
     struct ext2_super *super;           /* in it */
     struct buffer **group_buffers;      /* pinned */
+    u8 **committed;                     /* group's block bitmap of the last commit, if blocks were freed since */
+    u32 freed;                          /* blocks, since */
+    struct inode *journal;              /* NULL: none */
+    struct buffer *journal_super;       /* pinned, its first block */
+    u8 *journal_block;                  /* two blocks of memory, to put the journal's own together in */
+    bool unchecked;                     /* was not clean when mounted, which only e2fsck may change */
     struct mutex lock;                  /* bitmaps and counts */
 };
 
@@ -79,11 +93,19 @@ void ext2_free_block(struct ext2 *, u64 block);
 s64 ext2_alloc_inode(struct ext2 *, u32 parent, bool directory);
 void ext2_free_inode(struct ext2 *, u32 ino, bool directory);
 
-/* ext2_map.c. The disk block of a file's block: 0 for a hole; with create, never 0, and *fresh tells
- * that it was allocated now (its contents on the disk mean nothing). inode->lock held for create. */
-s64 ext2_map(struct inode *, u64 number, bool create, bool *fresh);
+void ext2_frees_committed(struct ext2 *);                   /* blocks freed so far may be used again */
+
+/* ext2_map.c. The disk block of a file's block: 0 for a hole; with create, never 0 (the contents of one
+ * allocated now mean nothing). inode->lock held for create. */
+s64 ext2_map(struct inode *, u64 number, bool create);
 int ext2_truncate(struct inode *, u64 size);                /* inode->lock held, or the last user */
 u64 ext2_size_max(struct ext2 *);
+
+/* ext2_journal.c. */
+int ext2_journal_load(struct ext2 *, bool recover);         /* and what a power cut left in it goes to its place */
+int ext2_journal_commit(struct ext2 *);                     /* the dirty blocks, which then may be written */
+int ext2_journal_empty(struct ext2 *);                      /* they have been */
+int ext2_write_now(struct ext2 *, struct buffer *);
 
 extern const struct inode_ops ext2_file_inode_ops, ext2_dir_inode_ops, ext2_link_inode_ops;
 extern const struct file_ops ext2_file_ops, ext2_dir_ops;

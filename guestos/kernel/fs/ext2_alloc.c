@@ -1,12 +1,15 @@
 /* ext2's bitmaps: which blocks and inodes are free. */
 #include "ext2.h"
 #include "lib.h"
+#include "mm.h"
 
-/* First clear bit from `from` on, below `count`; -1: none. */
-static s64 find_clear(const u8 *map, u32 from, u32 count) {
+#define RESERVE 512                     /* blocks that changes under way may still want */
+
+/* First bit from `from` on, below `count`, that is clear in both maps; -1: none. */
+static s64 find_clear(const u8 *map, const u8 *other, u32 from, u32 count) {
     for (u32 i = from; i < count; i++) {
         if (i % 64 == 0 && *(const u64 *)(map + i / 8) == ~0UL) i += 63;
-        else if (!(map[i / 8] >> i % 8 & 1)) return i;
+        else if (!((map[i / 8] | other[i / 8]) >> i % 8 & 1)) return i;
     }
     return -1;
 }
@@ -14,6 +17,11 @@ static s64 find_clear(const u8 *map, u32 from, u32 count) {
 static u32 blocks_in_group(struct ext2 *fs, u32 group) {
     u32 start = fs->super->first_data_block + group * fs->super->blocks_per_group;
     return MIN(fs->super->blocks_per_group, fs->super->blocks - start);
+}
+
+/* Blocks freed can be used after a commit: make one in time. */
+static void watch_space(struct ext2 *fs) {
+    if (fs->freed && fs->super->free_blocks < fs->freed + RESERVE) write_back_soon();
 }
 
 s64 ext2_alloc_block(struct ext2 *fs, u64 goal) {
@@ -30,7 +38,8 @@ s64 ext2_alloc_block(struct ext2 *fs, u64 goal) {
             result = PTR_ERR(b);
             break;
         }
-        s64 bit = find_clear(b->data, from, blocks_in_group(fs, group));
+        /* What the disk still takes for another file's must stay as it is until a commit says otherwise. */
+        s64 bit = find_clear(b->data, fs->committed[group] ? fs->committed[group] : b->data, from, blocks_in_group(fs, group));
         if (bit >= 0) {
             b->data[bit / 8] |= 1 << bit % 8;
             ext2_dirty(fs, b);
@@ -41,6 +50,7 @@ s64 ext2_alloc_block(struct ext2 *fs, u64 goal) {
         }
         block_put(b);
     }
+    watch_space(fs);
     mutex_unlock(&fs->lock);
     return result;
 }
@@ -55,17 +65,30 @@ void ext2_free_block(struct ext2 *fs, u64 block) {
     mutex_lock(&fs->lock);
     struct buffer *b = block_read(fs->device, ext2_group(fs, group)->block_bitmap);
     if (!IS_ERR(b)) {
-        if (b->data[bit / 8] >> bit % 8 & 1) {
+        u8 **committed = &fs->committed[group];
+        if (!*committed && (*committed = kmalloc(fs->block_size))) memcpy(*committed, b->data, fs->block_size);
+        if (!*committed) kerror("ext2: no memory to free block %lu; it stays in use\n", block);
+        else if (b->data[bit / 8] >> bit % 8 & 1) {
             b->data[bit / 8] &= ~(1 << bit % 8);
             ext2_dirty(fs, b);
             ext2_group(fs, group)->free_blocks++;
             fs->super->free_blocks++;
+            fs->freed++;
+            watch_space(fs);
             ext2_group_dirty(fs, group);
         } else kerror("ext2: block %lu was freed twice; run e2fsck\n", block);
         block_put(b);
     }
     block_forget(fs->device, block);
     mutex_unlock(&fs->lock);
+}
+
+void ext2_frees_committed(struct ext2 *fs) {
+    for (u32 group = 0; group < fs->groups; group++) {
+        kfree(fs->committed[group]);
+        fs->committed[group] = NULL;
+    }
+    fs->freed = 0;
 }
 
 s64 ext2_alloc_inode(struct ext2 *fs, u32 parent, bool directory) {
@@ -80,7 +103,7 @@ s64 ext2_alloc_inode(struct ext2 *fs, u32 parent, bool directory) {
             result = PTR_ERR(b);
             break;
         }
-        s64 bit = find_clear(b->data, group ? 0 : fs->first_inode - 1, per);
+        s64 bit = find_clear(b->data, b->data, group ? 0 : fs->first_inode - 1, per);
         if (bit >= 0) {
             b->data[bit / 8] |= 1 << bit % 8;
             ext2_dirty(fs, b);

@@ -22,7 +22,7 @@ static struct ext2_entry *entry_at(struct ext2 *fs, struct inode *dir, struct bu
 }
 
 static struct buffer *dir_block(struct inode *dir, u64 number) {
-    s64 block = ext2_map(dir, number, false, NULL);
+    s64 block = ext2_map(dir, number, false);
     return block > 0 ? block_read(ext2_of(dir->sb)->device, block) : ERR_PTR(block ? block : -EIO);
 }
 
@@ -99,7 +99,7 @@ static int add(struct inode *dir, const char *name, size_t length, struct inode 
         }
         block_put(b);
     }
-    s64 block = ext2_map(dir, blocks, true, NULL);
+    s64 block = ext2_map(dir, blocks, true);
     if (block < 0) return block;
     struct buffer *b = block_zeroed(fs->device, block);
     if (IS_ERR(b)) return PTR_ERR(b);
@@ -176,7 +176,7 @@ static int abandon(struct inode *inode, int error) {
 /* "." and ".." of a new directory, and the links they are. */
 static int fill_directory(struct inode *inode, struct inode *parent) {
     struct ext2 *fs = ext2_of(inode->sb);
-    s64 block = ext2_map(inode, 0, true, NULL);
+    s64 block = ext2_map(inode, 0, true);
     if (block < 0) return block;
     struct buffer *b = block_zeroed(fs->device, block);
     if (IS_ERR(b)) return PTR_ERR(b);
@@ -215,7 +215,7 @@ static int symlink(struct inode *dir, const char *name, size_t length, const cha
     int error = ext2_store(inode);
     if (!error && size < sizeof(inode->block)) memcpy(inode->block, target, size);
     else if (!error) {
-        s64 block = ext2_map(inode, 0, true, NULL);
+        s64 block = ext2_map(inode, 0, true);
         struct buffer *b = block < 0 ? ERR_PTR(block) : block_zeroed(fs->device, block);
         error = IS_ERR(b) ? PTR_ERR(b) : 0;
         if (!error) {
@@ -335,7 +335,7 @@ static int readdir(struct file *f, struct dir_fill *to) {
     return 0;
 }
 
-const struct file_ops ext2_dir_ops = { .readdir = readdir };
+const struct file_ops ext2_dir_ops = { .readdir = readdir, .sync = commit_file };
 const struct inode_ops ext2_dir_inode_ops = {
     .lookup = lookup, .create = create, .symlink = symlink, .link = link, .unlink = unlink, .rename = rename,
     .changed = ext2_store,

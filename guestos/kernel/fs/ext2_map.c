@@ -1,8 +1,7 @@
-/* ext2's files: the tree of block pointers, reading, writing and cutting. */
+/* ext2's files: the tree of pointers to their blocks. */
 #include "ext2.h"
 #include "lib.h"
 
-#define READ_AHEAD 16                   /* blocks */
 #define DIRECT 12
 
 /* The way to file block `number`: index in the inode, then in each indirect block. Its length, or
@@ -29,7 +28,7 @@ u64 ext2_size_max(struct ext2 *fs) {
     return MIN(tree, 0xffffffffUL * 512);       /* the inode counts sectors in 32 bits */
 }
 
-s64 ext2_map(struct inode *inode, u64 number, bool create, bool *fresh) {
+s64 ext2_map(struct inode *inode, u64 number, bool create) {
     struct ext2 *fs = ext2_of(inode->sb);
     u32 way[4], *slot;
     int length = way_to(fs, number, way);
@@ -61,7 +60,6 @@ s64 ext2_map(struct inode *inode, u64 number, bool create, bool *fresh) {
             *slot = block;
             inode->blocks += fs->block_size / 512;
             if (holder) ext2_dirty(fs, holder);
-            if (last && fresh) *fresh = true;
         }
         if (last) break;
         struct buffer *next = block_read(fs->device, *slot);
@@ -108,109 +106,28 @@ int ext2_truncate(struct inode *inode, u64 size) {
     struct ext2 *fs = ext2_of(inode->sb);
     if (size > ext2_size_max(fs)) return -EFBIG;
     u64 keep = (size + fs->block_size - 1) / fs->block_size, span = 1;
-    int error = 0;
-    if (size < inode->size) {
-        inode->truncations++;
-        if (size % fs->block_size) {            /* a later extension must read zeros here */
-            s64 block = ext2_map(inode, keep - 1, false, NULL);
-            if (block < 0) return block;
-            struct buffer *b = block ? block_read(fs->device, block) : NULL;
-            if (IS_ERR(b)) return PTR_ERR(b);
-            if (b) {
-                memset(b->data + size % fs->block_size, 0, fs->block_size - size % fs->block_size);
-                ext2_dirty(fs, b);
-                block_put(b);
-            }
-        }
-    }
-    if (size <= inode->size) {
+    u64 old = inode->size;
+    s64 cut_off = cache_resize(inode, size);
+    int error = MIN(cut_off, 0L);
+    if (size <= old && !error) {
         u64 start = DIRECT;
         for (u64 i = keep; i < DIRECT && !error; i++) error = cut(inode, &inode->block[i], 0, 0);
         for (int depth = 1; depth <= 3 && !error; depth++, start += span) {
             span *= fs->pointers;
             if (keep < start + span) error = cut(inode, &inode->block[DIRECT + depth - 1], depth, keep > start ? keep - start : 0);
         }
-        inode->truncations++;
     }
-    inode->size = size;
     inode_touch(inode, true);
     return error;
 }
 
-static void read_ahead(struct inode *inode, u64 number, u64 block) {
-    struct ext2 *fs = ext2_of(inode->sb);
-    u64 end = (inode->size + fs->block_size - 1) / fs->block_size;
-    int count = 1;
-    while (count < READ_AHEAD && number + count < end && ext2_map(inode, number + count, false, NULL) == (s64)block + count) count++;
-    block_read_ahead(fs->device, block, count);
+/* The blocks of a range; their contents will be written whole, so what is on the disk doesn't matter. */
+static int reserve(struct inode *inode, struct page *page, u64 pos, size_t n) {
+    u32 size = inode->sb->block_size;
+    s64 block = 1;
+    for (u64 number = pos / size; block > 0 && number <= (pos + n - 1) / size; number++) block = ext2_map(inode, number, true);
+    return MIN(block, 0L);
 }
 
-static ssize_t file_read(struct file *f, struct io *io, u64 pos) {
-    struct inode *inode = f->inode;
-    struct ext2 *fs = ext2_of(inode->sb);
-    ssize_t done = 0;
-    while (io->left && pos < inode->size) {
-        u32 offset = pos % fs->block_size, seen = inode->truncations;
-        s64 block = ext2_map(inode, pos / fs->block_size, false, NULL);
-        if (block < 0) return done ? done : block;
-        if (block && !block_is_cached(fs->device, block)) read_ahead(inode, pos / fs->block_size, block);
-        struct buffer *b = block ? block_read(fs->device, block) : NULL;
-        if (IS_ERR(b)) return done ? done : PTR_ERR(b);
-        if (seen != inode->truncations) {       /* the block may be another file's by now */
-            block_put(b);
-            continue;
-        }
-        size_t n = MIN(MIN(io->left, (size_t)fs->block_size - offset), inode->size - pos);
-        int error = b ? io_put(io, b->data + offset, n) : io_zero(io, n);
-        block_put(b);
-        if (error) return done ? done : error;
-        pos += n;
-        done += n;
-    }
-    return done;
-}
-
-/* One block's part of a write, with the lock held. */
-static int write_part(struct inode *inode, struct io *io, u64 pos, size_t n) {
-    struct ext2 *fs = ext2_of(inode->sb);
-    bool fresh = false;
-    s64 block = ext2_map(inode, pos / fs->block_size, true, &fresh);
-    if (block < 0) return block;
-    bool whole = fresh || (n == fs->block_size && !io->user);
-    struct buffer *b = whole ? block_zeroed(fs->device, block) : block_read(fs->device, block);
-    if (IS_ERR(b)) return PTR_ERR(b);
-    int error = io_get(io, b->data + pos % fs->block_size, n);
-    ext2_dirty(fs, b);                          /* also after a fault: a fresh block must be zeros */
-    block_put(b);
-    return error;
-}
-
-static ssize_t file_write(struct file *f, struct io *io, u64 pos) {
-    struct inode *inode = f->inode;
-    struct ext2 *fs = ext2_of(inode->sb);
-    ssize_t done = 0;
-    int error = 0;
-    if (!io->left) return 0;
-    mutex_lock(&inode->lock);                   /* page faults on `io` read without it */
-    if (f->flags & O_APPEND) pos = inode->size;
-    u64 max = ext2_size_max(fs);
-    if (pos >= max) error = -EFBIG;
-    else io->left = MIN(io->left, max - pos);
-    while (io->left && !error) {
-        size_t n = MIN(io->left, fs->block_size - pos % fs->block_size);
-        if ((error = write_part(inode, io, pos, n))) break;
-        pos += n;
-        done += n;
-        if (pos > inode->size) inode->size = pos;
-    }
-    if (done && inode->mode & (S_ISUID | S_ISGID)) inode->mode &= ~(S_ISUID | (inode->mode & 010 ? S_ISGID : 0));
-    if (error && error != -EFBIG) ext2_truncate(inode, inode->size);   /* what was allocated beyond the end */
-    else if (done) inode_touch(inode, true);
-    mutex_unlock(&inode->lock);
-    return done ? done : error;
-}
-
-static int file_sync(struct file *f) { return block_sync(ext2_of(f->inode->sb)->device); }
-
-const struct file_ops ext2_file_ops = { .read = file_read, .write = file_write, .sync = file_sync };
-const struct inode_ops ext2_file_inode_ops = { .truncate = ext2_truncate, .changed = ext2_store };
+const struct file_ops ext2_file_ops = { .read = cache_read, .write = cache_write, .sync = commit_file };
+const struct inode_ops ext2_file_inode_ops = { .truncate = ext2_truncate, .map = ext2_map, .reserve = reserve, .changed = ext2_store };

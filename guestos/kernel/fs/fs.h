@@ -11,6 +11,7 @@ int inode_truncate(struct inode *, u64 size);       /* takes the lock; -EFBIG, -
 int dir_may_change(const struct path *dir);         /* create or remove names: 0, -ENOENT, -EROFS, -EACCES */
 
 /* The file systems. */
+int commit_file(struct file *);                     /* file_ops.sync of file systems */
 void ext2_register(void);
 void ramfs_register(void);                          /* tmpfs and devtmpfs */
 void procfs_register(void);

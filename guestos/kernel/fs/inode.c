@@ -17,6 +17,9 @@ struct inode *inode_new(struct superblock *sb, u64 ino) {
     inode->sb = sb;
     inode->ino = ino;
     inode->refs = 1;
+    list_init(&inode->dirty_link);
+    list_init(&inode->cache.dirty);
+    list_init(&inode->cache.mappings);
     struct inode **head = bucket(sb, ino);
     inode->hash_next = *head;
     *head = inode;
@@ -36,12 +39,16 @@ struct inode *inode_get(struct inode *inode) {
 
 void inode_put(struct inode *inode) {
     if (!inode || --inode->refs) return;
+    if (inode->nlink && !list_empty(&inode->dirty_link)) return;    /* who writes the pages puts it */
     if (inode->sb->drop) {
         /* It may sleep, and another task may find the inode meanwhile: keep it alive, look again. */
         inode->refs = 1;
+        change_begin(inode->sb);
         inode->sb->drop(inode);
+        change_end(inode->sb);
         if (--inode->refs) return;
     }
+    cache_drop(inode);
     struct inode **link = bucket(inode->sb, inode->ino);
     while (*link != inode) link = &(*link)->hash_next;
     *link = inode->hash_next;
@@ -71,7 +78,16 @@ struct inode *inode_anonymous(u32 mode) {
 void inode_touch(struct inode *inode, bool data_changed) {
     inode->ctime = time_now();
     if (data_changed) inode->mtime = inode->ctime;
+    change_begin(inode->sb);
     if (inode->ops->changed) inode->ops->changed(inode);
+    change_end(inode->sb);
+}
+
+bool inode_any_unlinked(struct superblock *sb) {
+    for (int i = 0; i < BUCKETS; i++)
+        for (struct inode *inode = buckets[i]; inode; inode = inode->hash_next)
+            if (inode->sb == sb && !inode->nlink) return true;
+    return false;
 }
 
 bool in_group(gid_t gid) {

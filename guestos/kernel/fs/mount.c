@@ -42,7 +42,7 @@ u32 superblock_new_device(void) {
 
 static void superblock_release(struct superblock *sb) {
     if (sb->mounts || !sb->unmount) return;
-    if (sb->sync) sb->sync(sb);
+    vfs_commit(sb, true);
     dentry_prune(sb);
     if (sb->top) dentry_put(sb->top);
     sb->unmount(sb);
@@ -202,19 +202,6 @@ void mnt_namespace_put(struct mnt_namespace *ns) {
     kfree(ns);
 }
 
-/* In the order of mounting; others may come and go while a disk is written. */
-void vfs_sync(void) {
-    struct mount *m;
-    for (u32 id = 0;; mount_put(m)) {
-        for_each_mount(m) if (m->id > id && m->sb->sync) break;
-        if (&m->all == &all_mounts) break;
-        id = m->id;
-        m->refs++;
-        m->sb->sync(m->sb);
-    }
-    block_sync(NULL);
-}
-
 static struct mount *mount_at_boot(const char *type, const char *source, const struct path *at, u32 flags) {
     char none[1] = "";
     struct superblock *sb = filesystem_find(type)->mount(source, flags, none);
@@ -236,7 +223,7 @@ void vfs_init(const char *root) {
     serial_init();
     pty_init();
     virtio_blk_init();
-    block_cache_start();
+    write_back_start();
     struct mount *base = mount_at_boot("tmpfs", "rootfs", NULL, 0);
     base->ns = &init_mounts;
     init_mounts.root = base;

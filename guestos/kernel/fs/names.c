@@ -42,8 +42,10 @@ static void walk_done(struct last *last, char *text) {
 int dentry_make(struct dentry *d, u32 mode, u32 rdev, const char *target) {
     struct inode *dir = d->parent->inode, *inode = NULL;
     int error = -EPERM;
+    change_begin(dir->sb);
     if (target && dir->ops->symlink) error = dir->ops->symlink(dir, d->name, d->length, target);
     else if (!target && dir->ops->create) error = dir->ops->create(dir, d->name, d->length, mode, rdev, &inode);
+    change_end(dir->sb);
     if (!error && !inode) inode = dir->ops->lookup(dir, d->name, d->length);
     if (!error && IS_ERR(inode)) error = PTR_ERR(inode);
     if (!error) d->inode = inode;
@@ -53,14 +55,18 @@ int dentry_make(struct dentry *d, u32 mode, u32 rdev, const char *target) {
 int dentry_link(struct dentry *d, struct inode *inode) {
     struct inode *dir = d->parent->inode;
     if (!dir->ops->link) return -EPERM;
+    change_begin(dir->sb);
     int error = dir->ops->link(dir, d->name, d->length, inode);
+    change_end(dir->sb);
     if (!error) d->inode = inode_get(inode);
     return error;
 }
 
 int dentry_remove(struct dentry *d) {
     struct inode *dir = d->parent->inode;
+    change_begin(dir->sb);
     int error = dir->ops->unlink ? dir->ops->unlink(dir, d->name, d->length, d->inode) : -EPERM;
+    change_end(dir->sb);
     if (!error) dentry_removed(d);
     return error;
 }
@@ -68,7 +74,9 @@ int dentry_remove(struct dentry *d) {
 int dentry_rename(struct dentry *d, struct dentry *target) {
     struct inode *dir = d->parent->inode, *to = target->parent->inode;
     if (!dir->ops->rename) return -EPERM;
+    change_begin(dir->sb);
     int error = dir->ops->rename(dir, d->name, d->length, d->inode, to, target->name, target->length, target->inode);
+    change_end(dir->sb);
     if (error) return error;
     dentry_removed(target);
     /* Out of memory for the name only: the disk is right, so drop the cached one. */

@@ -101,12 +101,8 @@ static struct file *create_at(struct last *last, u32 flags, u32 mode, char *text
     bool created = false;
     if (!d->inode) {
         error = dir_may_change(&last->dir);
-        struct inode *inode;
-        if (!error) error = !dir->ops->create ? -EACCES : dir->ops->create(dir, d->name, d->length, S_IFREG | (mode & 07777 & ~current->fs->umask), 0, &inode);
-        if (!error) {
-            d->inode = inode;
-            created = true;
-        }
+        if (!error) error = !dir->ops->create ? -EACCES : dentry_make(d, S_IFREG | (mode & 07777 & ~current->fs->umask), 0, NULL);
+        created = !error;
     } else if (flags & O_EXCL) error = -EEXIST;
     mutex_unlock(&dir->lock);
     struct file *file = ERR_PTR(error);

@@ -62,7 +62,10 @@ static int changed(struct inode *inode) {
     if (!real(inode)[0]) return -EROFS;
     copy_attributes(to, inode);
     to->opaque = inode->opaque;
-    return to->ops->changed ? to->ops->changed(to) : 0;
+    change_begin(to->sb);
+    int error = to->ops->changed ? to->ops->changed(to) : 0;
+    change_end(to->sb);
+    return error;
 }
 
 static void put_all(struct overlay *o, struct dentry **all) {
@@ -165,6 +168,8 @@ static int readdir(struct file *f, struct dir_fill *to) {
     }
     return error;
 }
+
+static int sync_directory(struct file *f) { return vfs_commit(top(f->inode)->sb, false); }
 
 static int readlink(struct inode *inode, char *to, size_t size) { return top(inode)->ops->readlink(top(inode), to, size); }
 
@@ -354,8 +359,7 @@ static int copy_data(const struct path *from, const struct path *to) {
     if (page) free_pages(page, 0);
     if (!IS_ERR(out)) file_put(out);
     if (!IS_ERR(in)) file_put(in);
-    struct superblock *sb = to->mnt->sb;
-    return n < 0 ? n : sb->sync ? sb->sync(sb) : 0;     /* the data is there before the name is */
+    return n < 0 ? n : vfs_commit(to->mnt->sb, false);  /* the data is there before the name is */
 }
 
 /* Of a name whose directory is in the upper layer. */
@@ -402,7 +406,7 @@ static const struct inode_ops dir_ops = {
 };
 static const struct inode_ops file_ops = { .truncate = truncate, .changed = changed, .copy_up = copy_up, .refresh = refresh };
 static const struct inode_ops link_ops = { .readlink = readlink, .changed = changed, .copy_up = copy_up, .refresh = refresh };
-static const struct file_ops dir_files = { .readdir = readdir };
+static const struct file_ops dir_files = { .readdir = readdir, .sync = sync_directory };
 static const struct file_ops file_files = { .open = open };
 
 /* ---- mounting ---- */

@@ -5,6 +5,8 @@
 #include "mm.h"
 #include "task.h"
 
+#define FILE_MAX (1UL << 43)            /* bytes */
+
 struct name {                           /* one entry of a directory */
     struct list link;
     struct inode *inode;                /* referenced */
@@ -17,8 +19,6 @@ struct node {                           /* inode->data */
     struct list names;                  /* of a directory */
     struct inode *parent;               /* of a directory; not referenced: the tree holds it */
     u64 next_position;
-    char **page;                        /* of a regular file; NULL entries are holes */
-    u64 pages;                          /* slots in page[] */
     char *target;                       /* of a symlink */
 };
 
@@ -62,7 +62,6 @@ static void drop(struct inode *inode) {
     struct node *n = node(inode);
     if (inode->nlink || !n) return;
     file_truncate(inode, 0);
-    kfree(n->page);
     kfree(n->target);
     kfree(n);
     inode->data = NULL;
@@ -195,95 +194,36 @@ static int readdir(struct file *f, struct dir_fill *to) {
 
 /* ---- regular files ---- */
 
-static int make_room(struct inode *inode, u64 page) {
-    struct node *n = node(inode);
-    if (page < n->pages) return 0;
-    u64 pages = MAX(n->pages * 2, MAX(page + 1, 8UL));
-    char **larger = kzalloc(pages * sizeof(*larger));
-    if (!larger) return -ENOSPC;
-    memcpy(larger, n->page, n->pages * sizeof(*larger));
-    kfree(n->page);
-    n->page = larger;
-    n->pages = pages;
+static int reserve(struct inode *inode, struct page *page, u64 pos, size_t bytes) {
+    struct ram *ram = inode->sb->data;
+    if (page->flags & PG_DIRTY) return 0;
+    if (ram->used >= ram->limit) return -ENOSPC;
+    ram->used++;
+    inode->blocks += PAGE_SIZE / 512;
     return 0;
 }
 
-static ssize_t file_read(struct file *f, struct io *io, u64 pos) {
-    struct inode *inode = f->inode;
-    ssize_t done = 0;
-    while (io->left && pos < inode->size) {
-        size_t n = MIN(MIN(io->left, PAGE_SIZE - pos % PAGE_SIZE), inode->size - pos);
-        u64 page = pos / PAGE_SIZE;
-        char *from = page < node(inode)->pages ? node(inode)->page[page] : NULL;
-        if (from ? io_put(io, from + pos % PAGE_SIZE, n) : io_zero(io, n)) return done ? done : -EFAULT;
-        pos += n;
-        done += n;
-    }
-    return done;
-}
-
-static ssize_t file_write(struct file *f, struct io *io, u64 pos) {
-    struct inode *inode = f->inode;
-    struct ram *ram = inode->sb->data;
-    ssize_t done = 0;
-    int error = 0;
-    mutex_lock(&inode->lock);
-    if (f->flags & O_APPEND) pos = inode->size;
-    if (pos + io->left > ram->limit * PAGE_SIZE && pos / PAGE_SIZE >= ram->limit * 64) error = -EFBIG;
-    while (io->left && !error) {
-        size_t n = MIN(io->left, PAGE_SIZE - pos % PAGE_SIZE);
-        u64 page = pos / PAGE_SIZE;
-        if ((error = make_room(inode, page))) break;
-        char **slot = &node(inode)->page[page];
-        if (!*slot) {
-            if (ram->used >= ram->limit || !(*slot = alloc_zeroed_page())) {
-                error = -ENOSPC;
-                break;
-            }
-            ram->used++;
-            inode->blocks += PAGE_SIZE / 512;
-        }
-        if ((error = io_get(io, *slot + pos % PAGE_SIZE, n))) break;
-        pos += n;
-        done += n;
-        if (pos > inode->size) inode->size = pos;
-    }
-    if (done) inode_touch(inode, true);
-    mutex_unlock(&inode->lock);
-    return done ? done : error;
-}
-
 static int file_truncate(struct inode *inode, u64 size) {
-    struct node *n = node(inode);
     struct ram *ram = inode->sb->data;
-    if (size / PAGE_SIZE >= ram->limit * 64) return -EFBIG;
-    for (u64 page = (size + PAGE_SIZE - 1) / PAGE_SIZE; page < n->pages; page++) {
-        if (!n->page[page]) continue;
-        free_pages(n->page[page], 0);
-        n->page[page] = NULL;
-        ram->used--;
-        inode->blocks -= PAGE_SIZE / 512;
-    }
-    u64 last = size / PAGE_SIZE;
-    if (size % PAGE_SIZE && last < n->pages && n->page[last])
-        memset(n->page[last] + size % PAGE_SIZE, 0, PAGE_SIZE - size % PAGE_SIZE);
-    inode->size = size;
+    s64 freed = size > FILE_MAX ? -EFBIG : cache_resize(inode, size);
+    if (freed < 0) return freed;
+    ram->used -= freed;
+    inode->blocks -= freed * (PAGE_SIZE / 512);
     inode_touch(inode, true);
     return 0;
 }
 
 static int no_store(struct inode *inode) { return 0; }
 static bool unlinked_by_driver(struct inode *inode) { return !inode->nlink; }     /* devpts */
-static int no_sync(struct file *f) { return 0; }
 
 static const struct inode_ops dir_ops = {
     .lookup = lookup, .create = create, .symlink = symlink, .link = link, .unlink = unlink, .rename = rename,
     .changed = no_store,
 };
-static const struct inode_ops file_inode_ops = { .truncate = file_truncate, .changed = no_store, .stale = unlinked_by_driver };
+static const struct inode_ops file_inode_ops = { .truncate = file_truncate, .reserve = reserve, .changed = no_store, .stale = unlinked_by_driver };
 static const struct inode_ops link_ops = { .readlink = readlink, .changed = no_store };
-static const struct file_ops file_ops = { .read = file_read, .write = file_write, .sync = no_sync };
-static const struct file_ops dir_file_ops = { .readdir = readdir, .sync = no_sync };
+static const struct file_ops file_ops = { .read = cache_read, .write = cache_write, .sync = commit_file };
+static const struct file_ops dir_file_ops = { .readdir = readdir, .sync = commit_file };
 
 /* ---- mounting ---- */
 
@@ -320,11 +260,26 @@ static struct superblock *mount_as(const char *type, u32 flags, u32 root_mode) {
     memory_stats(&memory);
     ram->limit = memory.total_pages / 2;
     ram->sb = (struct superblock){
-        .type = type, .dev = superblock_new_device(), .block_size = PAGE_SIZE, .flags = flags & MS_RDONLY, .data = ram, .stores_opaque = true,
+        .type = type, .dev = superblock_new_device(), .block_size = PAGE_SIZE, .flags = flags & MS_RDONLY, .size_max = FILE_MAX, .data = ram, .stores_opaque = true,
         .drop = drop, .statfs = statfs, .unmount = unmount,
     };
     ram->sb.root = new_inode(ram, NULL, S_IFDIR | root_mode, 0);
     return ram->sb.root ? &ram->sb : ERR_PTR(-ENOMEM);
+}
+
+/* On a file system that nobody mounts. */
+struct file *file_anonymous(u64 size) {
+    static struct superblock *sb;
+    if (!sb) sb = mount_as("tmpfs", 0, 0700);
+    if (IS_ERR(sb)) {
+        sb = NULL;
+        return NULL;
+    }
+    struct inode *inode = new_inode(sb->data, NULL, S_IFREG | 0777, 0);
+    struct file *file = inode ? file_new(&file_ops, inode, O_RDWR) : NULL;
+    if (inode) inode->nlink = 0, inode->size = size;
+    inode_put(inode);
+    return file;
 }
 
 int ramfs_add(struct superblock *sb, const char *name, u32 mode, u32 rdev) {

@@ -19,6 +19,7 @@ static ssize_t move_at(struct file *f, struct io *io, u64 pos, bool write) {
     io->left = MIN(io->left, RW_MAX);
     if (io->user && !io->next && !user_range_ok(io->base, io->left)) return -EFAULT;
     ssize_t n = write ? f->ops->write(f, io, pos) : f->ops->read(f, io, pos);
+    if (n > 0 && write && f->flags & O_DSYNC && f->ops->sync) f->ops->sync(f);
     if (n == -EPIPE && write) send_signal(current, SIGPIPE);
     return n;
 }
@@ -159,7 +160,9 @@ done:
 int inode_truncate(struct inode *inode, u64 size) {
     if (!inode->ops->truncate) return -EINVAL;
     mutex_lock(&inode->lock);
+    change_begin(inode->sb);
     int error = inode->ops->truncate(inode, size);
+    change_end(inode->sb);
     mutex_unlock(&inode->lock);
     return error;
 }
@@ -186,25 +189,6 @@ long sys_truncate(const char *path, off_t length) {
     else if (!(error = path_may_write(&at)) && !(error = dentry_copy_up(at.dentry))) error = inode_truncate(inode, length);
     path_put(&at);
     return error;
-}
-
-static long sync_fd(int fd, bool whole) {
-    struct file *f = fd_get(fd);
-    if (!f) return -EBADF;
-    int error = -EINVAL;
-    if (f->flags & O_PATH) error = -EBADF;
-    else if (whole || f->ops->sync) error = f->inode->sb->sync ? f->inode->sb->sync(f->inode->sb) : 0;
-    file_put(f);
-    return error;
-}
-
-long sys_fsync(int fd) { return sync_fd(fd, false); }
-long sys_fdatasync(int fd) { return sync_fd(fd, false); }
-long sys_syncfs(int fd) { return sync_fd(fd, true); }
-
-long sys_sync(void) {
-    vfs_sync();
-    return 0;
 }
 
 #define FIONREAD 0x541b

@@ -88,7 +88,7 @@ static int remount(const struct path *at, u64 flags) {
     if (whole && sb->never_writable && !(flags & MS_RDONLY)) return -EROFS;
     for_each_mount(m)
         if (flags & MS_RDONLY && m->writers && (m == mnt || (whole && m->sb == sb))) return -EBUSY;
-    if (whole && flags & MS_RDONLY && sb->sync) sb->sync(sb);
+    if (whole && flags & MS_RDONLY) vfs_commit(sb, true);
     if (whole) sb->flags = (sb->flags & ~MS_RDONLY) | (flags & MS_RDONLY);
     mnt->flags = flags & MOUNT_FLAGS;
     return 0;

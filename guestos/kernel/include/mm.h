@@ -7,6 +7,7 @@
  */
 #pragma once
 #include "types.h"
+#include "list.h"
 #include "sync.h"
 
 #define DIRECT_BASE 0xffff888000000000UL
@@ -22,13 +23,24 @@ static inline u64 virt_to_phys(const void *p) {
 
 /* One per frame of RAM. Fields belong to whoever owns the frame; refs is the number of owners. */
 struct page {
-    struct page *next, *prev;   /* free lists; heap lists; else the owner's */
+    union {
+        struct { struct page *next, *prev; };   /* free lists; heap lists */
+        struct list link;       /* page cache: among its file's dirty pages */
+    };
     u32 refs;
     u8 order;                   /* of an allocated or free block, in its first page */
-    u8 state;                   /* frames.c */
-    u16 objects;                /* heap: in use */
-    void *owner;                /* heap: first free object; else the owner's */
+    u8 state;
+    union {
+        u16 objects;            /* heap: in use */
+        u16 flags;              /* page cache: PG_ */
+    };
+    union {
+        void *owner;            /* heap: first free object */
+        struct inode *inode;    /* page cache: whose; NULL once it was cut off */
+    };
+    u64 index;                  /* page cache: which of the file's pages */
 };
+enum { PAGE_UNSEEN, PAGE_USED, PAGE_FREE, PAGE_STACKED, PAGE_CACHED };  /* states: frames.c; the last by the page cache */
 extern struct page *frames;     /* indexed by physical address >> 12 */
 static inline struct page *phys_to_page(u64 physical) { return &frames[physical >> PAGE_SHIFT]; }
 static inline u64 page_to_phys(const struct page *p) { return (u64)(p - frames) << PAGE_SHIFT; }
@@ -43,6 +55,9 @@ void *alloc_zeroed_page(void);
 /* Frames have owners: alloc gives refs 1; page_put by the last owner frees (order 0 only). */
 static inline void page_get(struct page *p) { p->refs++; }
 void page_put(struct page *p);
+u64 frames_end(void);           /* no frame from here on has been used yet; an index */
+bool frame_seen(u64 physical);  /* it is RAM, and its struct page has been written */
+u64 reclaim(u64 pages);         /* give back what is only cached: how many. Doesn't sleep */
 void copy_page(void *to, const void *from);
 void clear_page(void *to);
 

@@ -131,6 +131,7 @@ struct task {
     u64 user_cycles, user_since;            /* of the TSC, in user mode; when last entered */
     u64 start_time;                         /* ktime */
     u64 minor_faults, major_faults;
+    int changing;                           /* changes of file systems it is in: write_back.c */
     u64 sleep_until;                        /* nanosleep's deadline across a restart */
 };
 

@@ -8,7 +8,8 @@
  *
  * Locking: the kernel is never preempted inside itself, so only what spans a sleep needs a lock.
  * inode->lock is held while a directory or a file's length and block map are changed; never while
- * user memory is touched from within a read, because a page fault may have to read the same file.
+ * user memory is written, because a page fault may have to change the same file. A write reads user
+ * memory under it: such a fault only fills pages.
  *
  * Functions return 0 or a count, or -errno; those that return a pointer return ERR_PTR(-errno).
  */
@@ -16,6 +17,7 @@
 #include "types.h"
 #include "sync.h"
 #include "time.h"
+#include "list.h"
 
 #define NAME_MAX 255
 #define PATH_MAX 4096            /* with the terminating zero */
@@ -28,6 +30,8 @@ struct inode;
 struct file;
 struct dentry;
 struct path;
+struct page;
+struct block_device;
 struct dir_fill;
 struct superblock;
 struct text;
@@ -165,11 +169,25 @@ struct inode_ops {
                   struct inode *to, const char *to_name, size_t to_len, struct inode *replaced);
     int (*readlink)(struct inode *inode, char *to, size_t size);   /* length, no terminator */
     int (*get_link)(struct inode *inode, struct path *out);        /* procfs: jump to an object */
-    int (*truncate)(struct inode *inode, u64 size);                /* inode->lock held */
+    int (*truncate)(struct inode *inode, u64 size);                /* inode->lock held; as cache_resize */
+    /* Of a regular file with cached pages. The disk's block for a file's block, 0 for a hole; with create, never 0.
+     * NULL: the pages are all there is of the file. */
+    s64 (*map)(struct inode *inode, u64 block, bool create);
+    /* Room for n bytes at pos, all in `page`, which will be changed; inode->lock held. 0 or -ENOSPC. */
+    int (*reserve)(struct inode *inode, struct page *page, u64 pos, size_t n);
     int (*changed)(struct inode *inode);                           /* attributes were changed */
     bool (*stale)(struct inode *inode);                            /* procfs: a cached name died */
     int (*copy_up)(struct dentry *);                               /* overlay: before the file is changed */
     void (*refresh)(struct inode *);                               /* overlay: attributes from where they are */
+};
+
+/* The pages of a file in memory: a tree by index, of 64 slots in each node. */
+struct cache {
+    void *root;                     /* a node, or with no levels the page of index 0 */
+    int levels;
+    u64 next;                       /* what a sequential reader will want next */
+    struct list dirty;              /* pages to be written */
+    struct list mappings;           /* struct vma */
 };
 
 struct inode {
@@ -180,9 +198,9 @@ struct inode {
     u64 blocks;                     /* units of 512 bytes */
     struct timespec atime, mtime, ctime;
     s32 refs;
-    bool dirty;
     bool opaque;                    /* a directory of an overlay's layer that hides what is below it */
-    u32 truncations;                /* a reader that slept compares, and looks again */
+    struct cache cache;
+    struct list dirty_link;         /* in sb->dirty while it has dirty pages, and so stays in memory */
     struct mutex lock;
     const struct inode_ops *ops;
     const struct file_ops *fops;    /* of a file opened on this inode */
@@ -201,13 +219,18 @@ struct superblock {
     u32 flags;                      /* MS_RDONLY */
     bool stores_opaque;             /* inode->opaque, of directories */
     bool never_writable;            /* of itself, so that remounting can't help */
+    u64 size_max;                   /* of a file, in bytes */
+    struct block_device *device;    /* its files' pages are read from and written to it */
+    struct list link, dirty;        /* among those with `commit`; inodes with dirty pages */
     bool volatile_names;            /* don't cache names (procfs) */
     void *data;
     struct inode *root;
     struct dentry *top;             /* root's name, once mounted; every mount of it shares the names */
     s32 mounts;
     void (*drop)(struct inode *);   /* last reference went away: free storage if nlink is 0 */
-    int (*sync)(struct superblock *);
+    /* Make every change so far survive a power cut, with no change under way (NULL: nothing survives one).
+     * clean: the disk shall also look as if it had been unmounted. */
+    int (*commit)(struct superblock *, bool clean);
     int (*statfs)(struct superblock *, struct kstatfs *);
     void (*show_options)(struct superblock *, struct text *);       /* for /proc/mounts: ",name=value" */
     void (*unmount)(struct superblock *);   /* the last mount of it went away; NULL: it stays for ever */
@@ -221,6 +244,39 @@ void inode_put(struct inode *);
 void inode_touch(struct inode *, bool data_changed);        /* mtime if data_changed, and ctime */
 int inode_permission(struct inode *, int may);              /* 0 or -EACCES, by the effective ids */
 void inode_stat(struct inode *, struct kstat *);
+bool inode_any_unlinked(struct superblock *);               /* files without a name that are still in use */
+
+/* ---- pages of files: page_cache.c -------------------------------------------------------------- */
+
+#define PG_BUSY 1                   /* being filled: wait */
+#define PG_DIRTY 2                  /* newer than the disk; of a file without one: not all zero */
+#define PG_REFERENCED 4             /* used since the last look for pages to give back */
+#define PG_WRITABLE 8               /* its room is reserved: shared mappings may write */
+
+struct page *cache_find(struct inode *, u64 index);         /* if it is there to be used; not referenced */
+struct page *cache_get(struct inode *, u64 index);          /* filled if it wasn't there; referenced, or ERR_PTR */
+int cache_make_writable(struct inode *, u64 index);         /* for a shared mapping, which then finds PG_WRITABLE */
+/* Set the size; cuts off the pages beyond and unmaps them. How many of those were dirty, or -EIO, -ENOMEM. */
+s64 cache_resize(struct inode *, u64 size);
+void cache_drop(struct inode *);                            /* all of it */
+int cache_write_back(struct superblock *);                  /* with no change under way */
+u64 cache_pages(u64 *dirty);                                /* how many there are, and of them dirty on disks */
+ssize_t cache_read(struct file *, struct io *, u64 pos);    /* file_ops of a file with cached pages */
+ssize_t cache_write(struct file *, struct io *, u64 pos);
+
+/* ---- changes that survive: write_back.c --------------------------------------------------------- */
+
+/* Around whatever changes a file system's disk, taken after inode locks: a commit waits for the end, so
+ * that it finds all of a change or nothing. May be nested. */
+void change_begin(struct superblock *);
+void change_end(struct superblock *);
+void write_back_later(void);                                /* something is dirty: in 5 seconds */
+void write_back_soon(void);                                 /* before the next change */
+bool write_back_for_memory(void);                           /* now; false: wouldn't help, or can't be here */
+int vfs_commit(struct superblock *, bool clean);            /* NULL: of all */
+void commits_add(struct superblock *);
+void commits_remove(struct superblock *);
+void write_back_start(void);
 
 /* ---- names and paths -------------------------------------------------------------------------- */
 
@@ -375,9 +431,11 @@ struct file *vfs_open(int dirfd, const char *path, u32 flags, u32 mode);
 struct file *vfs_open_path(const struct path *, u32 flags); /* existing, permissions not checked */
 /* For execve: a regular file, executable by the caller, not on a noexec mount; else -EACCES. */
 struct file *vfs_open_exec(int dirfd, const char *path, u32 at_flags);
-/* Read and write at a byte offset with kernel memory; short at end of file. For exec and mmap. */
+/* Read and write at a byte offset with kernel memory; short at end of file. */
 ssize_t vfs_read_at(struct file *, u64 pos, void *to, size_t n);
 ssize_t vfs_write_at(struct file *, u64 pos, const void *from, size_t n);
+/* A new file without a name, all zero, for what processes share and tmpfs would hold. */
+struct file *file_anonymous(u64 size);
 struct file *file_new(const struct file_ops *, struct inode *, u32 flags);
 struct file *file_get(struct file *);
 void file_put(struct file *);

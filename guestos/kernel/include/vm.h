@@ -18,26 +18,16 @@
 #define MMAP_TOP 0x7fffe0000000UL           /* mmap searches down from here; the stack may grow to it */
 #define MMAP_MIN 0x10000UL
 
-/* Pages that several address spaces share: of a MAP_SHARED mapping, by page index. For a file the
- * object is found by inode and written back when its last mapping goes. */
-struct shared {
-    s32 refs;
-    struct file *file;                      /* NULL: anonymous */
-    struct shared *next;
-    u64 count;                              /* slots in pages[] */
-    struct page **pages;
-    bool writable;                          /* has ever been mapped writable: write back */
-};
-
 /* One range of addresses with one protection and one source of pages. Page-aligned, never overlapping. */
 struct vma {
     struct list link;                       /* in order of address */
+    struct mm *mm;
     u64 start, end;
     int prot;
-    bool grows_down;
-    struct file *file;                      /* private file mapping, or NULL */
-    struct shared *shared;                  /* MAP_SHARED, or NULL */
-    u64 offset;                             /* bytes into file or shared at start */
+    bool grows_down, shared;
+    struct file *file;                      /* NULL: anonymous; what is shared always has one */
+    struct list sharing;                    /* among the mappings of the file's pages */
+    u64 offset;                             /* bytes into the file at start */
     u64 file_end;                           /* first address not backed by the file: zero from there */
 };
 
@@ -64,6 +54,7 @@ struct vma *vma_find_after(struct mm *, u64 address);  /* first that ends after 
 /* Add a mapping; the range must be free and is merged with nothing. NULL: no memory. */
 struct vma *vma_add(struct mm *, u64 start, u64 end, int prot);
 int vma_unmap(struct mm *, u64 start, u64 end);        /* 0 or -ENOMEM */
+void vma_set_file(struct vma *, struct file *, bool shared);    /* from now on its pages are the file's */
 void vma_free(struct vma *);
 int vma_split(struct vma *, u64 at);
 u64 vma_gap(struct mm *, u64 length);                  /* free address, top down; 0: none */
@@ -71,6 +62,7 @@ u64 vma_gap(struct mm *, u64 length);                  /* free address, top down
 /* Entry of a 4 KiB page. create: make missing tables; NULL if absent or without memory. */
 u64 *pte_lookup(u64 *pml4, u64 va, bool create);
 void pt_unmap(struct mm *, u64 start, u64 end);        /* drop pages, free emptied nothing */
+void pt_flush(struct mm *, u64 va);                    /* its entry was changed */
 void pt_protect(struct mm *, u64 start, u64 end, int prot);
 int pt_move(struct mm *, u64 from, u64 to, u64 length);   /* 0 or -ENOMEM, with pages moved in part */
 int pt_copy(struct mm *to, struct mm *from, const struct vma *);
@@ -86,8 +78,7 @@ int fault_in(struct mm *, u64 address, bool write, bool fetch);
 /* Write to another address space than the loaded one; 0 or -EFAULT. */
 int mm_write(struct mm *, u64 address, const void *from, size_t n);
 
-struct shared *shared_anonymous(u64 bytes);
-struct shared *shared_file(struct file *, bool writable);
-struct shared *shared_get(struct shared *);
-void shared_put(struct shared *);
-struct page *shared_page(struct shared *, u64 index, bool *major); /* referenced by the object; ERR_PTR */
+/* mappings.c: what the page cache does to all mappings of a file. */
+void mapping_protect(struct page *);                   /* no more written to, nor PG_WRITABLE */
+bool mapping_drop(struct page *);                      /* unmapped; false: it was used since the last try */
+void mapping_cut(struct inode *, u64 first);           /* pages from there on unmapped, and copies of them */

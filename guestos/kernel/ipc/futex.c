@@ -3,6 +3,7 @@
 #include "lib.h"
 #include "sched.h"
 #include "user.h"
+#include "vfs.h"
 #include "vm.h"
 #include "syscalls.h"
 
@@ -17,7 +18,7 @@
 #define FUTEX_CLOCK_REALTIME 256
 #define ANY ~0U
 
-/* What names a word: in shared memory the object and the offset in it, so that it is the same word
+/* What names a word: in shared memory the file and the offset in it, so that it is the same word
  * for every address space; else the address space and the address. */
 struct key { void *of; u64 at; };
 
@@ -46,7 +47,7 @@ static int find_key(u32 __user *word, bool private, struct key *key) {
     if (private) return 0;
     struct vma *vma = vma_find(mm, key->at);
     if (!vma) return -EFAULT;
-    if (vma->shared) *key = (struct key){ vma->shared, vma->offset + (key->at - vma->start) };
+    if (vma->shared) *key = (struct key){ vma->file->inode, vma->offset + (key->at - vma->start) };
     return 0;
 }
 
@@ -58,11 +59,11 @@ static long futex_wait(u32 __user *word, struct key key, u32 value, u32 bitset, 
     t->sleep_until = 0;
     if (get_user(now, word)) return -EFAULT;
     if (now != value) return -EAGAIN;
-    struct shared *shared = key.of != t->mm ? shared_get(key.of) : NULL;
+    struct inode *shared = key.of != t->mm ? inode_get(key.of) : NULL;
     list_add_tail(bucket(key), &w.link);
     int result = wait_event_until(&w.queue, w.woken, deadline);
     list_del(&w.link);
-    if (shared) shared_put(shared);
+    inode_put(shared);
     if (w.woken) return 0;
     if (result != -ERESTARTSYS || !deadline) return result;
     t->sleep_until = deadline;

@@ -22,20 +22,6 @@ static struct vma *grow_stack(struct mm *mm, u64 page) {
     return stack;
 }
 
-/* The bytes of a private file page, zero past the file's part of the mapping; NULL: no memory. */
-static void *file_page(const struct vma *vma, u64 page) {
-    char *at = alloc_page();
-    if (!at) return NULL;
-    u64 wanted = page >= vma->file_end ? 0 : MIN(PAGE_SIZE, vma->file_end - page);
-    ssize_t got = wanted ? vfs_read_at(vma->file, vma->offset + (page - vma->start), at, wanted) : 0;
-    if (got < 0) {
-        free_pages(at, 0);
-        return ERR_PTR(got);
-    }
-    memset(at + got, 0, PAGE_SIZE - got);
-    return at;
-}
-
 /* A write to a page that is there but read-only. The last owner may simply have it. */
 static int copy_on_write(u64 *pte, u64 page) {
     struct page *old = phys_to_page(*pte & PTE_ADDRESS);
@@ -53,50 +39,75 @@ static int copy_on_write(u64 *pte, u64 page) {
     return 0;
 }
 
+/* A page of a file, in the cache and ready for the access, without sleeping: NULL if it must first be made
+ * so. Referenced for the mapping: itself, or a copy where the mapping has its own contents. */
+static struct page *file_page(const struct vma *vma, u64 page, bool write) {
+    struct page *cached = cache_find(vma->file->inode, (vma->offset + (page - vma->start)) >> PAGE_SHIFT);
+    if (!cached || (vma->shared && write && !(cached->flags & PG_WRITABLE))) return NULL;
+    page_get(cached);
+    u64 n = MIN(PAGE_SIZE, vma->file_end - page);       /* then, in a program's last page of data, zeros */
+    if (vma->shared || (!write && n == PAGE_SIZE)) return cached;
+    char *copy = alloc_page();
+    if (copy) {
+        memcpy(copy, page_to_virt(cached), n);
+        memset(copy + n, 0, PAGE_SIZE - n);
+    }
+    page_put(cached);
+    return copy ? virt_to_page(copy) : ERR_PTR(-ENOMEM);
+}
+
+static int make_ready(struct file *file, u64 index, bool writable) {
+    struct page *page = NULL;
+    file_get(file);                             /* another thread may unmap it meanwhile */
+    int error = writable ? cache_make_writable(file->inode, index) : IS_ERR(page = cache_get(file->inode, index)) ? PTR_ERR(page) : 0;
+    if (page && !IS_ERR(page)) page_put(page);
+    file_put(file);
+    return error;
+}
+
 int fault_in(struct mm *mm, u64 address, bool write, bool fetch) {
     u64 page = address & PAGE_MASK;
-    struct vma *vma = vma_find(mm, page);
-    if (!vma && !(vma = grow_stack(mm, page))) return OUTCOME(SIGSEGV, SEGV_MAPERR);
-    int needed = write ? PROT_WRITE : fetch ? PROT_EXEC : PROT_READ | PROT_EXEC;
-    if (!(vma->prot & needed) && !(vma->prot & PROT_WRITE && !write && !fetch)) return OUTCOME(SIGSEGV, SEGV_ACCERR);
+    for (;;) {
+        struct vma *vma = vma_find(mm, page);
+        if (!vma && !(vma = grow_stack(mm, page))) return OUTCOME(SIGSEGV, SEGV_MAPERR);
+        int needed = write ? PROT_WRITE : fetch ? PROT_EXEC : PROT_READ | PROT_EXEC;
+        if (!(vma->prot & needed) && !(vma->prot & PROT_WRITE && !write && !fetch)) return OUTCOME(SIGSEGV, SEGV_ACCERR);
 
-    u64 *pte = pte_lookup(mm->pml4, page, true);
-    if (!pte) return SIGKILL;
-    if (*pte) {
-        *pte = (*pte & ~PTE_NX) | (pte_flags(vma->prot) & ~(u64)PTE_WRITE) | PTE_PRESENT;
-        if (!write || *pte & PTE_WRITE) {
-            invlpg(page);
-            return 0;
+        u64 *pte = pte_lookup(mm->pml4, page, true);
+        if (!pte) return SIGKILL;
+        if (*pte) {
+            *pte = (*pte & ~PTE_NX) | (pte_flags(vma->prot) & ~(u64)PTE_WRITE) | PTE_PRESENT;
+            if (!write || *pte & PTE_WRITE) {
+                invlpg(page);
+                return 0;
+            }
+            if (!vma->shared) return copy_on_write(pte, page);
         }
-        if (!vma->shared) return copy_on_write(pte, page);
-        *pte |= PTE_WRITE;
+        struct page *found;
+        bool own = !vma->shared;
+        if (!vma->file || page >= vma->file_end) {
+            void *fresh = alloc_zeroed_page();
+            found = fresh ? virt_to_page(fresh) : ERR_PTR(-ENOMEM);
+        } else {
+            u64 offset = vma->offset + (page - vma->start);
+            if (offset >= vma->file->inode->size) return OUTCOME(SIGBUS, BUS_ADRERR);
+            found = file_page(vma, page, write);
+            if (!found) {
+                current->major_faults++;
+                int error = make_ready(vma->file, offset >> PAGE_SHIFT, vma->shared && write);
+                if (error) return error == -ENOMEM ? SIGKILL : OUTCOME(SIGBUS, BUS_ADRERR);
+                continue;
+            }
+            own = !IS_ERR(found) && found->state != PAGE_CACHED;
+        }
+        if (IS_ERR(found)) return SIGKILL;
+        if (*pte) page_put(found);              /* a shared page that was there, now to be written */
+        else mm->resident++;
+        bool may_write = own || (write && vma->shared);
+        *pte = page_to_phys(found) | PTE_PRESENT | PTE_ACCESSED | (pte_flags(vma->prot) & ~(may_write ? 0 : (u64)PTE_WRITE));
         invlpg(page);
         return 0;
     }
-
-    u64 flags = pte_flags(vma->prot) | PTE_PRESENT | PTE_ACCESSED;
-    u64 physical;
-    if (vma->shared) {
-        bool major = false;
-        struct page *shared = shared_page(vma->shared, (vma->offset + (page - vma->start)) >> PAGE_SHIFT, &major);
-        if (IS_ERR(shared)) return PTR_ERR(shared) == -ENOMEM ? SIGKILL : OUTCOME(SIGBUS, BUS_ADRERR);
-        current->major_faults += major;
-        page_get(shared);
-        physical = page_to_phys(shared);
-    } else {
-        void *fresh = vma->file ? file_page(vma, page) : alloc_zeroed_page();
-        if (IS_ERR(fresh)) return OUTCOME(SIGBUS, BUS_ADRERR);
-        if (!fresh) return SIGKILL;
-        physical = virt_to_phys(fresh);
-    }
-    /* Reading a file may have slept while another task of this address space did the same. */
-    if (*pte) {
-        page_put(phys_to_page(physical));
-        return 0;
-    }
-    *pte = physical | flags;
-    mm->resident++;
-    return 0;
 }
 
 int page_fault(u64 address, u64 error) {

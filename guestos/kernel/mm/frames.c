@@ -10,8 +10,7 @@
 
 #define ORDERS 11
 #define STACK_MAX 128
-
-enum { PAGE_UNSEEN, PAGE_USED, PAGE_FREE, PAGE_STACKED };
+#define RECLAIM_BATCH 32                    /* pages: so that a scan serves many requests */
 
 struct page *frames;
 static struct page *free_list[ORDERS];
@@ -57,7 +56,7 @@ static bool raise_watermark(void) {
     return true;
 }
 
-static bool below_watermark(u64 physical) {
+bool frame_seen(u64 physical) {
     for (int i = 0; i <= region; i++)
         if (physical >= boot_info.ram[i].start && physical < boot_info.ram[i].end)
             return i < region || physical < watermark;
@@ -84,7 +83,7 @@ static void give(struct page *p, unsigned order) {
     while (order + 1 < ORDERS) {
         u64 buddy_address = page_to_phys(p) ^ PAGE_SIZE << order;
         struct page *buddy = phys_to_page(buddy_address);
-        if (!below_watermark(buddy_address) || buddy->state != PAGE_FREE || buddy->order != order) break;
+        if (!frame_seen(buddy_address) || buddy->state != PAGE_FREE || buddy->order != order) break;
         unlink(buddy);
         buddy->state = p->state = PAGE_USED;
         p = MIN(p, buddy);
@@ -93,16 +92,24 @@ static void give(struct page *p, unsigned order) {
     push(p, order);
 }
 
+static struct page *pop(void) {
+    struct page *p = stack;
+    stack = p->next;
+    stack_depth--;
+    return p;
+}
+
+u64 frames_end(void) { return watermark >> PAGE_SHIFT; }
+
 void *alloc_pages(unsigned order) {
     struct page *p;
     u64 flags = irq_save();
-    if (order == 0 && stack) {
-        p = stack;
-        stack = p->next;
-        stack_depth--;
-    } else if (!(p = take(order))) {
-        irq_restore(flags);
-        return NULL;
+    while (!(p = order == 0 && stack ? pop() : take(order))) {
+        if (stack) while (stack) give(pop(), 0);            /* they may make larger ones */
+        else if (!reclaim(RECLAIM_BATCH)) {
+            irq_restore(flags);
+            return NULL;
+        }
     }
     available -= 1UL << order;
     irq_restore(flags);

@@ -26,17 +26,6 @@ static bool range_free(struct mm *mm, u64 start, u64 end) {
     return !next || next->start >= end;
 }
 
-static int attach_file(struct vma *vma, struct file *file, bool shared, u64 offset) {
-    vma->offset = offset;
-    if (shared) {
-        vma->shared = shared_file(file, vma->prot & PROT_WRITE);
-        return vma->shared ? 0 : -ENOMEM;
-    }
-    vma->file = file_get(file);
-    vma->file_end = vma->end;
-    return 0;
-}
-
 static long map(u64 addr, u64 length, int prot, int flags, struct file *file, u64 offset) {
     struct mm *mm = current->mm;
     bool shared = (flags & MAP_TYPE) == MAP_SHARED;
@@ -53,14 +42,9 @@ static long map(u64 addr, u64 length, int prot, int flags, struct file *file, u6
     }
     struct vma *vma = vma_add(mm, addr, addr + length, prot);
     if (!vma) return -ENOMEM;
-    int error = 0;
-    if (file) error = attach_file(vma, file, shared, offset);
-    else if (shared && !(vma->shared = shared_anonymous(length))) error = -ENOMEM;
-    if (error) {
-        mm->recent = NULL;
-        vma_free(vma);
-        return error;
-    }
+    vma->offset = offset;
+    vma->file_end = vma->end;
+    if (file) vma_set_file(vma, file, shared);
     return addr;
 }
 
@@ -71,12 +55,12 @@ long sys_mmap(u64 addr, size_t length, int prot, int flags, int fd, u64 offset) 
     if (prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC)) return -EINVAL;
     if (length > USER_TOP) return -ENOMEM;
     length = ALIGN_UP(length, PAGE_SIZE);
-    if (flags & MAP_ANONYMOUS) return map(addr, length, prot, flags, NULL, 0);
-    struct file *file = fd_get(fd);
-    if (!file) return -EBADF;
+    if (flags & MAP_ANONYMOUS && type == MAP_PRIVATE) return map(addr, length, prot, flags, NULL, 0);
+    struct file *file = flags & MAP_ANONYMOUS ? file_anonymous(length) : fd_get(fd);
+    if (!file) return flags & MAP_ANONYMOUS ? -ENOMEM : -EBADF;
     u32 access = file->flags & O_ACCMODE;
     long result;
-    if (!file->inode || !S_ISREG(file->inode->mode)) result = -ENODEV;
+    if (file->ops->read != cache_read) result = -ENODEV;
     else if (access == O_WRONLY || (type == MAP_SHARED && prot & PROT_WRITE && access != O_RDWR)) result = -EACCES;
     else result = map(addr, length, prot, flags, file, offset);
     file_put(file);
@@ -98,7 +82,7 @@ long sys_mprotect(u64 addr, size_t length, int prot) {
     for (u64 at = addr; at < end;) {
         struct vma *vma = vma_find(mm, at);
         if (!vma) return -ENOMEM;
-        if (vma->shared && vma->shared->file && prot & PROT_WRITE && !vma->shared->writable) return -EACCES;
+        if (vma->shared && prot & PROT_WRITE && (vma->file->flags & O_ACCMODE) != O_RDWR) return -EACCES;
         at = vma->end;
     }
     for (u64 at = addr; at < end;) {
@@ -126,7 +110,7 @@ long sys_brk(u64 addr) {
     } else if (new_end > old_end) {
         if (!range_free(mm, old_end, new_end + PAGE_SIZE)) return mm->brk;
         struct vma *heap = old_end > mm->brk_start ? vma_find(mm, old_end - 1) : NULL;
-        if (heap && !heap->file && !heap->shared && heap->prot == (PROT_READ | PROT_WRITE)) heap->end = new_end;
+        if (heap && !heap->file && heap->prot == (PROT_READ | PROT_WRITE)) heap->end = new_end;
         else if (!vma_add(mm, old_end, new_end, PROT_READ | PROT_WRITE)) return mm->brk;
     }
     return mm->brk = addr;
@@ -152,10 +136,28 @@ long sys_mremap(u64 addr, size_t old_length, size_t length, int flags, u64 new_a
     struct vma *moved = to ? vma_add(mm, to, to + size, vma->prot) : NULL;
     if (!moved) return -ENOMEM;
     moved->offset = vma->offset + (addr - vma->start);
-    if (vma->shared) moved->shared = shared_get(vma->shared);
-    if (vma->file) moved->file = file_get(vma->file), moved->file_end = vma->file_end == vma->end ? to + size : vma->file_end - addr + to;
+    if (vma->file) vma_set_file(moved, vma->file, vma->shared), moved->file_end = vma->file_end == vma->end ? to + size : vma->file_end - addr + to;
     if (pt_move(mm, addr, to, old_size) || vma_unmap(mm, addr, addr + old_size)) return -ENOMEM;
     return to;
+}
+
+#define MS_ASYNC 1
+#define MS_INVALIDATE 2
+#define MS_SYNC 4
+
+long sys_msync(u64 addr, size_t length, int flags) {
+    u64 end = addr + ALIGN_UP(length, PAGE_SIZE);
+    if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) || addr & ~PAGE_MASK || (flags & MS_ASYNC && flags & MS_SYNC)) return -EINVAL;
+    if (end < addr) return -ENOMEM;
+    for (struct vma *vma; addr < end; addr = vma->end) {
+        if (!(vma = vma_find(current->mm, addr))) return -ENOMEM;
+        struct file *file = vma->shared && flags & MS_SYNC ? file_get(vma->file) : NULL;
+        int error = file && file->ops->sync ? file->ops->sync(file) : 0;
+        if (file) file_put(file);
+        if (error) return error;
+        if (!(vma = vma_find(current->mm, addr))) return -ENOMEM;   /* another thread's doing */
+    }
+    return 0;
 }
 
 #define MADV_DONTNEED 4

@@ -52,6 +52,10 @@ static u64 *next_table(u64 *table, u64 *va) {
 
 static bool is_loaded(const struct mm *mm) { return (read_cr3() & PTE_ADDRESS) == virt_to_phys(mm->pml4); }
 
+void pt_flush(struct mm *mm, u64 va) {
+    if (is_loaded(mm)) invlpg(va);
+}
+
 void pt_unmap(struct mm *mm, u64 start, u64 end) {
     bool loaded = is_loaded(mm);
     for_each_page(pte, va, mm->pml4, start, end) {

@@ -48,14 +48,21 @@ void mm_deactivate(struct mm *mm) {
     if (read_cr3() == virt_to_phys(mm->pml4)) write_cr3(virt_to_phys(boot_pml4));
 }
 
-static struct vma *vma_copy(const struct vma *from) {
+static struct vma *vma_copy(struct mm *mm, const struct vma *from) {
     struct vma *vma = kmalloc(sizeof(*vma));
     if (!vma) return NULL;
     *vma = *from;
     list_init(&vma->link);
-    if (vma->file) file_get(vma->file);
-    if (vma->shared) shared_get(vma->shared);
+    list_init(&vma->sharing);
+    vma->mm = mm;
+    if (vma->file) vma_set_file(vma, vma->file, vma->shared);
     return vma;
+}
+
+void vma_set_file(struct vma *vma, struct file *file, bool shared) {
+    vma->file = file_get(file);
+    vma->shared = shared;
+    list_add(&file->inode->cache.mappings, &vma->sharing);
 }
 
 struct mm *mm_copy(struct mm *from) {
@@ -72,7 +79,7 @@ struct mm *mm_copy(struct mm *from) {
     struct vma *vma;
     bool failed = false;
     list_for_each(vma, &from->vmas, link) {
-        struct vma *copy = vma_copy(vma);
+        struct vma *copy = vma_copy(mm, vma);
         if (copy) list_add_tail(&mm->vmas, &copy->link);
         if (!copy || pt_copy(mm, from, vma)) {
             failed = true;
@@ -102,6 +109,8 @@ struct vma *vma_find(struct mm *mm, u64 address) {
 struct vma *vma_add(struct mm *mm, u64 start, u64 end, int prot) {
     struct vma *vma = kzalloc(sizeof(*vma));
     if (!vma) return NULL;
+    list_init(&vma->sharing);
+    vma->mm = mm;
     vma->start = start;
     vma->end = end;
     vma->prot = prot;
@@ -112,13 +121,13 @@ struct vma *vma_add(struct mm *mm, u64 start, u64 end, int prot) {
 
 void vma_free(struct vma *vma) {
     list_del(&vma->link);
+    list_del(&vma->sharing);
     if (vma->file) file_put(vma->file);
-    if (vma->shared) shared_put(vma->shared);
     kfree(vma);
 }
 
 int vma_split(struct vma *vma, u64 at) {
-    struct vma *upper = vma_copy(vma);
+    struct vma *upper = vma_copy(vma->mm, vma);
     if (!upper) return -ENOMEM;
     upper->offset += at - vma->start;
     upper->start = at;

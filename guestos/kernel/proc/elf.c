@@ -27,9 +27,9 @@ static int map_segment(struct mm *mm, struct file *file, const struct elf_segmen
     struct vma *vma = vma_add(mm, first, last, prot);
     if (!vma) return -ENOMEM;
     if (s->filesz) {
-        vma->file = file_get(file);
+        vma_set_file(vma, file, false);
         vma->offset = s->offset & PAGE_MASK;
-        vma->file_end = start + s->filesz;
+        vma->file_end = s->filesz == s->memsz ? last : start + s->filesz;
     }
     if (prot & PROT_EXEC && !mm->start_code) {
         mm->start_code = start;

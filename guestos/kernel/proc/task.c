@@ -187,9 +187,8 @@ bool task_mapping(struct task *t, int n, struct mapping *m) {
     struct vma *vma;
     list_for_each(vma, &t->mm->vmas, link) {
         if (n--) continue;
-        struct file *file = vma->file ? vma->file : vma->shared ? vma->shared->file : NULL;
-        const char *name = vma->grows_down ? "[stack]" : vma->start == t->mm->brk_start ? "[heap]" : NULL;
-        *m = (struct mapping){ vma->start, vma->end, vma->offset, vma->prot, vma->shared != NULL, file, name };
+        const char *name = vma->shared ? "/dev/zero (deleted)" : vma->grows_down ? "[stack]" : vma->start == t->mm->brk_start ? "[heap]" : NULL;
+        *m = (struct mapping){ vma->start, vma->end, vma->offset, vma->prot, vma->shared, vma->file, name };
         return true;
     }
     return false;

@@ -1,5 +1,6 @@
 /* What the kernel's basic operations cost: the least of several tries, in time-stamp counts. On Ringzero
  * those are instructions (plus waiting, of which there is none here), so a run says the same each time. */
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,13 @@ static void there_and_back(void) {
     if (write(to[1], &c, 1) != 1 || read(from[0], &c, 1) != 1) exit(1);
 }
 
+static char part[65536];
+static void read_mebibyte(void) {
+    int fd = open("/root/mebibyte", O_RDONLY);
+    for (int i = 0; i < 16; i++) if (read(fd, part, sizeof(part)) != sizeof(part)) exit(1);
+    if (close(fd)) exit(1);
+}
+
 static void measure(const char *name, void (*operation)(void), int tries) {
     uint64_t least = UINT64_MAX;
     for (int i = 0; i < tries; i++) {
@@ -55,6 +63,9 @@ int main(int argc, char **argv) {
     measure("nothing", nothing, 20);
     measure("system-call", null_call, 50);
     measure("page-fault", fault, 50);
+    memset(part, 1, sizeof(part));
+    measure("read-mebibyte-of-disk", read_mebibyte, 1);
+    measure("read-mebibyte", read_mebibyte, 3);
     measure("fork-exit", fork_exit, 20);
     measure("fork-exec-exit", fork_exec_exit, 20);
     pid_t echo = fork();
