@@ -60,7 +60,7 @@ def guest() -> Guest:
                     for name in ("costs", "filetests", "usertests")}
         tests = {name: images.file(f"/bin/{name}", path, 0o755) for name, path in programs.items()}
         own = _image([*images.default_tree(build.build_user()), tests["costs"], tests["filetests"],
-                      images.file("/root/mebibyte", bytes(range(1, 256)) * 4112 + bytes(16))], "own.img")
+                      images.file("/etc/mebibyte", bytes(range(1, 256)) * 4112 + bytes(16))], "own.img")
         try:
             busybox = subjects.busybox()
         except subjects.SubjectError as error:

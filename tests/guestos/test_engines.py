@@ -271,7 +271,8 @@ def test_seconds_to_the_prompt(compiled):
 
 
 #: Instructions measured with clang 22 (ziglang 0.17).
-COSTS = {"system-call": 185, "page-fault": 878, "fork-exit": 32_231, "fork-exec-exit": 68_598, "pipe-there-and-back": 2_529}
+COSTS = {"system-call": 185, "page-fault": 878, "fork-exit": 32_231, "fork-exec-exit": 68_598, "pipe-there-and-back": 2_529,
+         "read-mebibyte-of-disk": 329_000, "read-mebibyte": 184_000}
 
 
 def test_costs_of_basic_operations(compiled):
@@ -282,3 +283,4 @@ def test_costs_of_basic_operations(compiled):
     assert costs.keys() == COSTS.keys()
     for name, measured in COSTS.items():
         assert measured / 2 < costs[name] < measured * 1.25, (name, costs[name])
+    assert costs["read-mebibyte-of-disk"] * 2 < 1 << 20         # two bytes an instruction, at the least

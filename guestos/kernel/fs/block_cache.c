@@ -186,34 +186,24 @@ void block_dirty(struct buffer *b) {
 void block_forget(struct block_device *device, u64 number) {
     struct buffer *b = find(device, number);
     if (!b) return;
-    hold(b);
     clean(b);
-    wait_event(&settled, !b->busy);             /* or it would overwrite the block's next contents */
     b->valid = false;
-    block_put(b);
 }
 
 int block_write_back(struct block_device *device) {
     struct batch batch = { .device = device, .write = true };
+    struct buffer *run[TRANSFER_MAX];
     if (list_empty(&device->dirty)) return 0;
     while (!list_empty(&device->dirty) && !batch.error) {
-        struct buffer *run[TRANSFER_MAX], *b = list_first(&device->dirty, struct buffer, dirty_link), *before;
         int n = 0;
-        while ((before = find(device, b->number - 1)) && before->dirty && ++n < TRANSFER_MAX / 2) b = before;
-        for (n = 0; n < TRANSFER_MAX && b && b->dirty; b = find(device, run[0]->number + n)) {
+        while (n < TRANSFER_MAX && !list_empty(&device->dirty)) {
+            struct buffer *b = run[n++] = list_first(&device->dirty, struct buffer, dirty_link);
             hold(b);
-            wait_event(&settled, !b->busy);
-            b->busy = true;
             clean(b);                           /* first: who changes it now makes it dirty again */
-            run[n++] = b;
+            batch_add(&batch, b->number, b->data);
         }
-        for (int i = 0; i < n; i++) batch_add(&batch, run[i]->number, run[i]->data);
         batch_end(&batch);
-        for (int i = 0; i < n; i++) {
-            run[i]->busy = false;
-            block_put(run[i]);
-        }
-        wake_up(&settled);
+        while (n) block_put(run[--n]);
     }
     return batch.error ? batch.error : device->flush(device);
 }

@@ -169,7 +169,7 @@ static int check(const struct ext2_super *super, const char *name, u64 device_by
     return -EINVAL;
 }
 
-static int load(struct ext2 *fs, const char *name, u32 flags) {
+static int load(struct ext2 *fs, const char *name) {
     int error = block_set_size(fs->device, 1024);
     if (error) return error;
     struct buffer *b = block_read(fs->device, 1);
@@ -216,7 +216,7 @@ static struct superblock *mount(const char *source, u32 flags, char *options) {
         .dev = device->dev, .device = device, .flags = flags & MS_RDONLY, .data = fs, .stores_opaque = true,
         .drop = drop, .commit = commit, .statfs = statfs, .unmount = unmount,
     };
-    int error = load(fs, source, flags);
+    int error = load(fs, source);
     fs->sb.type = fs->journal ? "ext3" : "ext2";
     fs->sb.block_size = fs->block_size;
     fs->sb.size_max = ext2_size_max(fs);

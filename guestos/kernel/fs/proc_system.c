@@ -13,10 +13,11 @@
 static int make_meminfo(struct task *unused, struct text *out) {
     struct memory_stats m;
     memory_stats(&m);
-    u64 cached = block_cached_pages();
+    u64 dirty, buffers = block_cached_pages(), cached = cache_pages(&dirty);
     text_print(out, "MemTotal:       %8lu kB\nMemFree:        %8lu kB\nMemAvailable:   %8lu kB\n", m.total_pages * 4,
-               m.free_pages * 4, (m.free_pages + cached) * 4);
-    text_print(out, "Buffers:        %8lu kB\nCached:         %8lu kB\nSwapCached:     %8lu kB\n", cached * 4, 0UL, 0UL);
+               m.free_pages * 4, (m.free_pages + buffers + cached - dirty) * 4);
+    text_print(out, "Buffers:        %8lu kB\nCached:         %8lu kB\nDirty:          %8lu kB\nSwapCached:     %8lu kB\n",
+               buffers * 4, cached * 4, dirty * 4, 0UL);
     text_print(out, "SwapTotal:      %8lu kB\nSwapFree:       %8lu kB\nShmem:          %8lu kB\nSReclaimable:   %8lu kB\n", 0UL, 0UL, 0UL, 0UL);
     return 0;
 }
