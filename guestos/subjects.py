@@ -1,44 +1,26 @@
 """Test subjects: unmodified programs of Debian, downloaded once and kept in build/subjects."""
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import shutil
-import subprocess
 from pathlib import Path
 
-from emu.errors import RingzeroError
+from guestos import debian
+from guestos.debian import DebianError as SubjectError
 
 CACHE = Path(__file__).resolve().parent.parent / "build" / "subjects"
 
+#: The packages of the tree on which real programs are tried.
+PACKAGES = ("busybox", "dash", "bash", "coreutils", "sed", "grep", "mawk", "findutils", "sqlite3", "lua5.4", "python3-minimal", "libpython3-stdlib", "less",
+            "vim-tiny", "procps")
 
-class SubjectError(RingzeroError):
-    """A Debian package can't be had here: no apt, no network, no such package."""
+__all__ = ["PACKAGES", "SubjectError", "busybox", "package", "tree"]
 
 
 def package(name: str, cache: Path = CACHE) -> Path:
-    """The unpacked tree of Debian package `name`; downloaded on first use with `apt-get download`.
-
-    Raises SubjectError, whose text says which tool or what network is missing.
-    """
-    tree = cache / name
-    if tree.is_dir():
-        return tree
-    for tool in ("apt-get", "dpkg-deb"):
-        if not shutil.which(tool):
-            raise SubjectError(f"fetching {name} needs {tool}, which is not installed",
-                               f"on another system put the package's unpacked files in {tree}")
-    downloads, scratch = cache / f"{name}.download", cache / f"{name}.part"
-    for folder in (downloads, scratch):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-    result = subprocess.run(["apt-get", "download", name], cwd=downloads, capture_output=True, text=True)
-    archives = sorted(downloads.glob("*.deb"))
-    if result.returncode or not archives:
-        why = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise SubjectError(f"apt-get download {name} failed: {why}", "check the network, or run apt-get update")
-    subprocess.run(["dpkg-deb", "-x", archives[0], scratch], check=True)
-    scratch.rename(tree)
-    shutil.rmtree(downloads)
-    return tree
+    """The unpacked tree of Debian package `name`; downloaded on first use. Raises SubjectError."""
+    return debian.unpacked([name], cache)[0]
 
 
 def busybox() -> Path:
@@ -48,3 +30,17 @@ def busybox() -> Path:
         if (tree / path).is_file():
             return tree / path
     raise SubjectError(f"expected bin/busybox in {tree}, found none", f"remove {tree} and try again")
+
+
+def tree(cache: Path = CACHE) -> Path:
+    """A root directory with PACKAGES and the libraries that they need; made on first use. Raises SubjectError."""
+    root, stamp = cache / ".root", cache / ".root.made"
+    recipe = hashlib.sha256(" ".join(PACKAGES).encode() + Path(debian.__file__).read_bytes()).hexdigest()
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(cache / ".lock", "w") as lock:        # several test processes: one makes it, the others wait
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root.is_dir() and stamp.exists() and stamp.read_text() == recipe):
+            shutil.rmtree(root, ignore_errors=True)
+            debian.lay_out(PACKAGES, root, cache)
+            stamp.write_text(recipe)
+    return root

@@ -1,6 +1,7 @@
 """Make disk images for the guest.
 
-    ringzero disk build DIR OUT     an ext2 image OUT with the contents of the directory DIR
+    ringzero disk build DIR OUT             an ext2 image OUT with the contents of the directory DIR
+    ringzero disk debian DIR PACKAGE...     Debian packages, with all that they need, into the directory DIR
 
 All files belong to root in the image. An image that exists is replaced only with --force.
 """
@@ -24,9 +25,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--block-size", type=options.number, default=4096, metavar="BYTES", help="1024 or 4096 (default)")
     build.add_argument("--force", action="store_true", help="replace OUT if it exists")
     options.add_json(build)
+    debian = commands.add_parser("debian", help="Debian packages into a directory", description="Lay out Debian packages, and "
+                                 "what they need to run, as a root directory for `ringzero disk build`; fetched with apt-get, as anybody.")
+    debian.add_argument("directory", metavar="DIR", help="the root directory, made or added to")
+    debian.add_argument("packages", nargs="+", metavar="PACKAGE", help="as bash, coreutils, python3-minimal")
+    options.add_json(debian)
 
 
 def main(arguments: argparse.Namespace) -> int:
+    return _debian(arguments) if arguments.action == "debian" else _build(arguments)
+
+
+def _debian(arguments: argparse.Namespace) -> int:
+    from emu.cli import images
+    from guestos import build, debian
+
+    where = images.directory()
+    init = next(program for program in build.build_user(where) if program.name == "init")
+    root = Path(arguments.directory)
+    names = debian.lay_out(arguments.packages, root, where.parent / "subjects", init)
+    report = {"directory": str(root.resolve()), "packages": names}
+    if arguments.json:
+        output.print_json(report)
+    else:
+        output.console().print(f"{root}: {', '.join(names)}\nnext: ringzero disk build {root} {root.name}.img; ringzero run --disk {root.name}.img")
+    return 0
+
+
+def _build(arguments: argparse.Namespace) -> int:
     from guestos.images import build_image
     from guestos.images.__main__ import parse_size
 

@@ -72,9 +72,37 @@ def guest() -> Guest:
         return Guest(kernel, own, _image(debian, "debian.img"), "")
 
 
-def _image(entries: list[images.Entry], name: str) -> Path:
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A root directory of Debian packages on this host, and a disk of it, with our init and the scripts of `debian` in /mnt."""
+
+    root: Path
+    disk: Path
+
+
+@functools.cache
+def debian_tree() -> Tree:
+    """Skips the calling test when the packages can't be had."""
+    guest()
+    try:
+        root = subjects.tree()
+    except subjects.SubjectError as error:
+        pytest.skip(str(error))
+    with open(CACHE / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        init = next(program for program in build.build_user() if program.name == "init")
+        scripts = sorted((Path(__file__).parent / "debian").iterdir())
+        made, sources = CACHE / "tree.img", [init, *scripts, root.with_name(".root.made"), Path(images.__file__)]
+        if not made.exists() or any(source.stat().st_mtime > made.stat().st_mtime for source in sources):
+            entries = [*images.entries_of(root), images.file("/usr/bin/init", init, 0o755),
+                       *(images.file(f"/mnt/{script.name}", script, 0o755) for script in scripts)]
+            _image(entries, "tree.img", None)
+        return Tree(root, made)
+
+
+def _image(entries: list[images.Entry], name: str, size: int | None = 16 << 20) -> Path:
     """The image in CACHE, replaced in one step, for a test that has the old one open keeps it."""
-    images.build_image(entries, CACHE / f"{name}.new", 16 << 20)
+    images.build_image(entries, CACHE / f"{name}.new", size)
     return (CACHE / f"{name}.new").replace(CACHE / name)
 
 
