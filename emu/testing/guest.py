@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emu.cli import images, view
+from emu.cli import images
 from emu.errors import RingzeroError
+from emu.machine import linear
 from emu.machine.machine import Machine, Reason
 
 #: Instructions after which a command is taken to hang, unless the test says otherwise.
@@ -83,8 +84,8 @@ class Guest:
         if kind == "a":
             address = int(payload, 16)
             for offset in range(0, len(data), _PAGE):
-                self.machine.poke(view.translate(self.machine, address + _PAGE + offset), data[offset : offset + _PAGE])
-            self.machine.poke(view.translate(self.machine, address), b"\x01")
+                self.machine.poke(linear.translate(self.machine, address + _PAGE + offset), data[offset : offset + _PAGE])
+            self.machine.poke(linear.translate(self.machine, address), b"\x01")
             kind, payload = self._reply(what, PATIENCE)
         if kind != "x":
             raise GuestError(f"the guest could not write {path}: {payload.decode('utf-8', 'replace')}", "check the path and the free space")
