@@ -14,7 +14,7 @@ import pytest
 from guestos import build, images
 from tests.guestos import ours
 
-PROGRAMS = ("mounttests", "overlaytests", "polltests", "ptytests", "signaltests", "threadtests")
+PROGRAMS = ("mounttests", "overlaytests", "polltests", "ptytests", "signaltests", "sockettests", "threadtests")
 #: What such a program prints of a property that holds.
 HOLDS = ": ok"
 

@@ -271,7 +271,7 @@ def test_seconds_to_the_prompt(compiled):
 
 
 #: Instructions measured with clang 22 (ziglang 0.17).
-COSTS = {"system-call": 185, "page-fault": 878, "fork-exit": 32_231, "fork-exec-exit": 68_598, "pipe-there-and-back": 2_529,
+COSTS = {"system-call": 185, "page-fault": 878, "fork-exit": 32_231, "fork-exec-exit": 68_598, "pipe-there-and-back": 3_243,
          "read-mebibyte-of-disk": 329_000, "read-mebibyte": 184_000}
 
 

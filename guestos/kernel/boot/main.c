@@ -4,6 +4,7 @@
 #include "lib.h"
 #include "mm.h"
 #include "sched.h"
+#include "socket.h"
 #include "vfs.h"
 
 #define INIT_WORDS 16
@@ -15,6 +16,7 @@ static void start_init(void *unused) {
     struct task *t = current;
     t->files = files_new();
     t->fs = fs_new();
+    t->net = &init_net;
     if (!t->files || !t->fs) panic("no memory for init's files");
     struct file *console = vfs_open(AT_FDCWD, "/dev/console", O_RDWR, 0);
     if (IS_ERR(console)) panic("/dev/console can't be opened (error %ld)", -PTR_ERR(console));

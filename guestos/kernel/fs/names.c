@@ -18,16 +18,20 @@ int dir_may_change(const struct path *dir) {
     return error ? error : dentry_copy_up(dir->dentry);
 }
 
+static int walk_name(int dirfd, const char *name, struct last *last) {
+    struct path start;
+    int error = path_start(dirfd, name, &start);
+    if (error) return error;
+    error = path_walk_last(&start, name, last);
+    path_put(&start);
+    return error;
+}
+
 /* The directory of a program's path and its last component; *text is freed with the walk's end. */
 static int walk_user(int dirfd, const char *path, struct last *last, char **text) {
     *text = path_from_user(path);
     if (IS_ERR(*text)) return PTR_ERR(*text);
-    struct path start;
-    int error = path_start(dirfd, *text, &start);
-    if (!error) {
-        error = path_walk_last(&start, *text, last);
-        path_put(&start);
-    }
+    int error = walk_name(dirfd, *text, last);
     if (error) kfree(*text);
     return error;
 }
@@ -107,10 +111,9 @@ static struct dentry *begin_create(struct last *last, bool directory) {
     return ERR_PTR(error);
 }
 
-static int create(int dirfd, const char *path, u32 mode, u32 rdev, const char *target) {
+static int create_at(int dirfd, const char *path, u32 mode, u32 rdev, const char *target) {
     struct last last;
-    char *text;
-    int error = walk_user(dirfd, path, &last, &text);
+    int error = walk_name(dirfd, path, &last);
     if (error) return error;
     struct dentry *d = begin_create(&last, S_ISDIR(mode));
     error = IS_ERR(d) ? PTR_ERR(d) : 0;
@@ -119,7 +122,17 @@ static int create(int dirfd, const char *path, u32 mode, u32 rdev, const char *t
         dentry_put(d);
         mutex_unlock(&path_inode(&last.dir)->lock);
     }
-    walk_done(&last, text);
+    path_put(&last.dir);
+    return error;
+}
+
+int vfs_create(const char *path, u32 mode) { return create_at(AT_FDCWD, path, mode, 0, NULL); }
+
+static int create(int dirfd, const char *path, u32 mode, u32 rdev, const char *target) {
+    char *text = path_from_user(path);
+    if (IS_ERR(text)) return PTR_ERR(text);
+    int error = create_at(dirfd, text, mode, rdev, target);
+    kfree(text);
     return error;
 }
 
@@ -132,7 +145,7 @@ long sys_mknodat(int dirfd, const char *path, mode_t mode, u64 dev) {
     if (!(mode & S_IFMT)) mode |= S_IFREG;
     if (S_ISDIR(mode)) return -EPERM;
     bool is_device = S_ISCHR(mode) || S_ISBLK(mode);
-    if (!is_device && !S_ISREG(mode) && !S_ISFIFO(mode)) return -EINVAL;
+    if (!is_device && !S_ISREG(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode)) return -EINVAL;
     if (is_device && !capable(CAP_MKNOD)) return -EPERM;
     if (is_device && dev > 0xffff) return -EINVAL;      /* the 8-bit numbers every file system here stores */
     return create(dirfd, path, mode & (S_IFMT | 07777), is_device ? dev : 0, NULL);

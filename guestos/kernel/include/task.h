@@ -14,6 +14,7 @@
 struct mm;
 struct files;
 struct fs_context;
+struct net_namespace;
 struct file;
 struct tty;
 
@@ -113,6 +114,7 @@ struct task {
     struct mm *mm;                          /* NULL for kernel threads and zombies */
     struct files *files;                    /* vfs.h */
     struct fs_context *fs;                  /* vfs.h: root, cwd, umask */
+    struct net_namespace *net;              /* socket.h */
     struct cred cred;
     char comm[16];
     int __user *clear_child_tid;

@@ -57,6 +57,7 @@ struct poll_table;
 #define S_ISCHR(m) (((m) & S_IFMT) == S_IFCHR)
 #define S_ISBLK(m) (((m) & S_IFMT) == S_IFBLK)
 #define S_ISFIFO(m) (((m) & S_IFMT) == S_IFIFO)
+#define S_ISSOCK(m) (((m) & S_IFMT) == S_IFSOCK)
 
 #define O_ACCMODE   000000003
 #define O_RDONLY    000000000
@@ -98,6 +99,7 @@ struct poll_table;
 #define POLLNVAL   0x020
 #define POLLRDNORM 0x040
 #define POLLWRNORM 0x100
+#define POLLRDHUP  0x2000
 
 #define MS_RDONLY 1
 #define MS_NOSUID 2
@@ -386,6 +388,7 @@ struct dir_fill {
     int (*add)(struct dir_fill *, const char *name, size_t len, u64 ino, u32 mode, u64 next_pos);
 };
 
+int vfs_create(const char *path, u32 mode);         /* a node, as mknod(2) does; kernel path string */
 /* Open by path, as open(2) does (mode is masked by the caller's umask). Kernel path string. */
 struct file *vfs_open(int dirfd, const char *path, u32 flags, u32 mode);
 struct file *vfs_open_path(const struct path *, u32 flags); /* existing, permissions not checked */

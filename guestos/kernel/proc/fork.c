@@ -87,6 +87,7 @@ static long do_fork(const struct clone_args *a) {
     child->pid = pid;
     child->tgid = flags & CLONE_THREAD ? parent->tgid : pid;
     child->cred = parent->cred;
+    child->net = parent->net;
     child->blocked = parent->blocked;
     if (!(flags & CLONE_VM) || flags & CLONE_VFORK) {
         child->altstack_base = parent->altstack_base;
