@@ -165,12 +165,16 @@ def build_program(sources: list[Path], output: Path, flags: list[str] = USER_FLA
     return output
 
 
+#: Folders of guestos/user whose program has another name.
+NAMES = {"tests": "usertests"}
+
+
 def build_user(out_dir: Path = ROOT / "build" / "guest") -> list[Path]:
     """Builds the programs of guestos/user to out_dir/user/NAME and returns their paths: each C file is
     one, and each folder of C files is one."""
     work = Path(out_dir).resolve() / "user"
     programs = {source.stem: [source] for source in USER.glob("*.c")}
-    programs |= {folder.name: sorted(folder.glob("*.c")) for folder in USER.iterdir() if any(folder.glob("*.c"))}
+    programs |= {NAMES.get(folder.name, folder.name): sorted(folder.glob("*.c")) for folder in USER.iterdir() if any(folder.glob("*.c"))}
     return _all(lambda item: build_program(item[1], work / item[0]), sorted(programs.items()))
 
 
