@@ -37,7 +37,7 @@ class Guest:
     """The kernel and a disk of each kind. They are shared: boot them without `writable`, or from `copy`."""
 
     kernel: Path
-    own: Path       #: our programs; and filetests, costs
+    own: Path       #: our programs, usertests among them; and costs
     debian: Path | None     #: Debian's busybox as all commands; and usertests
     missing: str    #: why there is no `debian`
 
@@ -56,16 +56,16 @@ def guest() -> Guest:
     with open(CACHE / ".lock", "w") as lock:        # several test processes: one builds, the others wait
         fcntl.flock(lock, fcntl.LOCK_EX)
         kernel = default.ensure().kernel
-        programs = {name: build.build_program([PROGRAMS / f"{name}.c"], CACHE / name, [*build.USER_FLAGS, "-O1", "-w"])
-                    for name in ("costs", "filetests", "usertests")}
-        tests = {name: images.file(f"/bin/{name}", path, 0o755) for name, path in programs.items()}
-        own = _image([*images.default_tree(build.build_user()), tests["costs"], tests["filetests"],
+        costs = build.build_program([PROGRAMS / "costs.c"], CACHE / "costs", [*build.USER_FLAGS, "-O1", "-w"])
+        programs = build.build_user()
+        own = _image([*images.default_tree(programs), images.file("/bin/costs", costs, 0o755),
                       images.file("/etc/mebibyte", bytes(range(1, 256)) * 4112 + bytes(16))], "own.img")
+        usertests = next(path for path in programs if path.name == "usertests")
         try:
             busybox = subjects.busybox()
         except subjects.SubjectError as error:
             return Guest(kernel, own, None, str(error))
-        debian = [images.file("/bin/busybox", busybox, 0o755), tests["usertests"], images.file("/start", START, 0o755),
+        debian = [images.file("/bin/busybox", busybox, 0o755), images.file("/bin/usertests", usertests, 0o755), images.file("/start", START, 0o755),
                   images.file("/etc/passwd", "root::0:0:root:/root:/bin/sh\n"), images.directory("/tmp", 0o1777),
                   *(images.directory(name) for name in ("/dev", "/proc", "/root")),
                   *(images.symlink(f"/bin/{name}", "busybox") for name in APPLETS)]

@@ -116,25 +116,6 @@ def test_a_slow_processor(compiled, step):
     assert ours.run("(echo b; echo a) | sort; sleep 0.1", step_ns=step).text == "a\nb\n"
 
 
-# The kernel's own properties
-
-def test_usertests(compiled):
-    """Every property of programs/usertests.c."""
-    with ours.Computer(compiled.debian_disk(), "quiet init=/bin/usertests", memory="128M") as computer:
-        outcome = computer.finish()
-    names = re.findall(r"\bT\((\w+)\)", (ours.PROGRAMS / "usertests.c").read_text())
-    assert outcome.text == "".join(f"{name}: ok\n" for name in names if name != "f") + "usertests: 0 failed\n"
-    assert outcome.status == 0
-
-
-def test_filetests(compiled, tmp_path):
-    """Every property of programs/filetests.c, on ext2 and on tmpfs, and the disk after it."""
-    disk = shutil.copy(compiled.own, tmp_path / "disk.img")
-    script = "chmod 755 /root; filetests /root; mkdir /tmp/t; filetests /tmp/t; ls /root /tmp/t"
-    assert ours.run(script, disk, writable=True).text == "0 failures\n0 failures\n/root:\n/tmp/t:\n"
-    ours.check_disk(disk)
-
-
 # The disk
 
 def test_changes_reach_the_disk_when_writable(compiled, tmp_path):

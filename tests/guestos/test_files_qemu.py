@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 from guestos import build, images, subjects
-from tests.guestos import qemu
-
-PROGRAM = Path(__file__).parent / "programs" / "filetests.c"
+from tests.guestos import qemu, usertests
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +20,8 @@ def kernel() -> Path:
 
 @pytest.fixture(scope="module")
 def tree(kernel: Path, tmp_path_factory: pytest.TempPathFactory) -> list[images.Entry]:
-    """The default disk's entries and the file tests."""
-    tests = build.build_program([PROGRAM], tmp_path_factory.mktemp("program") / "filetests", [*build.USER_FLAGS, "-O1", "-w"])
-    return [*images.default_tree(build.build_user()), images.file("/bin/filetests", tests, 0o755)]
+    """The default disk's entries."""
+    return images.default_tree(build.build_user())
 
 
 @pytest.fixture
@@ -78,13 +75,6 @@ def test_changes_reach_the_disk(kernel: Path, disk: Path) -> None:
     assert stored(disk, "/root/big") == stored(disk, "/bin/sh") * 4
 
 
-def test_calls_behave_as_linux(kernel: Path, disk: Path) -> None:
-    """Both file systems, the same program; on the host it passes too (run it there to see)."""
-    result = run(kernel, disk, "chmod 755 /root; filetests /root; mkdir /tmp/t; filetests /tmp/t; ls /root /tmp/t")
-    assert result.text == "0 failures\n0 failures\n/root:\n/tmp/t:\n"
-    check(disk)
-
-
 def test_full_disk(kernel: Path, disk: Path) -> None:
     result = run(kernel, disk, "cat /dev/zero > /root/all; ls -l /root/all | wc -l; rm /root/all; echo room > /root/x; cat /root/x")
     assert result.text == "cat: /dev/zero: No space left on device\n1\nroom\n" or "No space left" in result.text
@@ -94,8 +84,8 @@ def test_full_disk(kernel: Path, disk: Path) -> None:
 
 def test_one_kib_blocks(kernel: Path, tree: list[images.Entry], tmp_path: Path) -> None:
     disk = images.build_image(tree, tmp_path / "small.img", 12 << 20, block_size=1024)
-    result = run(kernel, disk, "cat /bin/* > /root/all; chmod 755 /root; filetests /root; wc -c /root/all; rm /root/all")
-    assert result.text.startswith("0 failures\n")
+    result = run(kernel, disk, "cat /bin/* > /root/all; chmod 755 /root; usertests -j -d /root files directories links; rm /root/all")
+    usertests.check(result.text, "guest", {"files", "directories", "links"})
     check(disk)
 
 

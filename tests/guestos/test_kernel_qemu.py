@@ -11,7 +11,6 @@ import pytest
 from guestos import build, images, subjects
 from tests.guestos import qemu
 
-PROGRAMS = Path(__file__).parent / "programs"
 APPLETS = "sh ls cat ps sort grep wc vi echo mount sleep kill true head yes uname setsid tty mkdir rm mv find".split()
 START = """#!/bin/sh
 mount -t proc proc /proc
@@ -27,14 +26,13 @@ def kernel() -> Path:
 
 @pytest.fixture(scope="session")
 def busybox_disk(kernel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A disk with Debian's busybox as all its commands, and the kernel's user tests."""
+    """A disk with Debian's busybox as all its commands."""
     try:
         busybox = subjects.busybox()
     except subjects.SubjectError as error:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("disk")
-    tests = build.build_program([PROGRAMS / "usertests.c"], folder / "usertests", [*build.USER_FLAGS, "-O1", "-w"])
-    tree = [images.file("/bin/busybox", busybox, 0o755), images.file("/usertests", tests, 0o755), images.file("/start", START, 0o755),
+    tree = [images.file("/bin/busybox", busybox, 0o755), images.file("/start", START, 0o755),
             images.file("/etc/passwd", "root::0:0:root:/root:/bin/sh\n"), images.directory("/tmp", 0o1777),
             *(images.directory(name) for name in ("/dev", "/proc", "/root")),
             *(images.symlink(f"/bin/{name}", "busybox") for name in APPLETS)]  # fmt: skip
@@ -74,14 +72,6 @@ def test_missing_init_is_a_panic_with_advice(kernel, disk):
     assert re.search(r"backtrace.*\n  ffffffff8020", result.text) and result.status == 0x7F  # 0xff, cut by QEMU's shift
 
 
-@pytest.mark.parametrize("cpu", ["max", "qemu64"])
-def test_usertests(kernel, disk, cpu):
-    """Every property of tests/guestos/programs/usertests.c, with SMEP and SMAP and without."""
-    result = qemu.run(kernel, "quiet root=/dev/vda init=/usertests", disk, timeout=120, cpu=cpu)
-    assert "usertests: 0 failed" in result.text, result.text
-    assert result.status == 0
-
-
 def test_disk_is_clean_afterwards(kernel, disk):
     if not shutil.which("e2fsck"):
         pytest.skip("e2fsck is not installed: apt-get install e2fsprogs")
@@ -94,7 +84,7 @@ def test_disk_is_clean_afterwards(kernel, disk):
     ("(echo b; echo a; echo c) | sort", "a\nb\nc\n"),
     ("echo hello | grep -c ell", "1\n"),
     ("cat /etc/passwd", "root::0:0:root:/root:/bin/sh\n"),
-    ("ls -1 /", "bin\ndev\netc\nlost+found\nproc\nroot\nstart\ntmp\nusertests\n"),
+    ("ls -1 /", "bin\ndev\netc\nlost+found\nproc\nroot\nstart\ntmp\n"),
     ("yes | head -2", "y\ny\n"),
     ("uname -sm", "Linux x86_64\n"),
     ("find /etc", "/etc\n/etc/passwd\n"),

@@ -15,9 +15,11 @@ from tests.guestos import ours, qemu
 
 ENGINES = ("python", "compiled")
 SCRIPT = "echo hi; echo x > /root/f; ls -l /; echo a|cat|wc -c; ps; exit 3"
-#: Tests of usertests.c that are short enough for the Python engine; INIT takes sixteen words.
-SHORT = ("protection bad_pointers mremap_moves unknown_calls registers_survive_calls fork_copies_memory file_mappings users handlers_run "
-         "fault_info forged_frames_gain_nothing odd_flags futexes interrupted_calls vfork_lends_memory").split()
+#: Tests of usertests that are short enough for the Python engine; INIT takes sixteen words.
+SHORT = ("mprotect_holds_for_the_kernel_too bad_buffers_are_EFAULT mremap_moves_where_there_is_none an_unknown_call_is_ENOSYS "
+         "a_call_keeps_all_registers_but_three fork_copies_memory a_private_mapping_keeps_its_changes setresuid_takes_own_ids_only "
+         "a_handler_leaves_all_registers faults_tell_where_and_why a_forged_frame_gains_no_privilege odd_flags_do_not_reach_the_kernel "
+         "futex_wakes_across_processes a_read_without_SA_RESTART_is_EINTR vfork_lends_its_memory_until_exit").split()
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +72,9 @@ def test_engines_agree_along_the_whole_boot(both, reference):
 
 
 def test_engines_agree_on_what_the_kernel_guards(both):
-    """Faults, signals, copy-on-write and forged frames of usertests.c, with the same end state."""
+    """Faults, signals, copy-on-write and forged frames of usertests, with the same end state."""
     line = "quiet init=/bin/usertests -- " + " ".join(SHORT)
-    machines = [ours.Computer(both.debian_disk(), line, engine) for engine in ENGINES]
+    machines = [ours.Computer(both.own, line, engine) for engine in ENGINES]
     outcomes = [machine.finish() for machine in machines]
     assert outcomes[0] == outcomes[1] and outcomes[0].text.count(": ok\n") == len(SHORT) and outcomes[0].status == 0
     assert machines[0].digest() == machines[1].digest(), differences(*machines)
@@ -220,7 +222,7 @@ def test_debian_output_as_on_qemu(both):
     assert (here.text, here.status) == (there.text, there.status)
 
 
-@pytest.mark.parametrize("line", ["init=/bin/echo -- word", "init=/nowhere", "root=/dev/vdb init=/bin/init", "init=/bin/usertests -- clocks_agree"])
+@pytest.mark.parametrize("line", ["init=/bin/echo -- word", "init=/nowhere", "root=/dev/vdb init=/bin/init", "init=/bin/usertests -- the_real_time_clocks_agree"])
 def test_boot_messages_as_on_qemu(both, line):
     """Not quiet: all lines but the one about the clock, a panic's text and backtrace included."""
     def lines(text: str) -> list[str]:

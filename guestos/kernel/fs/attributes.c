@@ -80,7 +80,6 @@ static int may_access(const struct path *at, int mode) {
 
 long sys_faccessat2(int dirfd, const char *path, int mode, int flags) {
     if (mode & ~(MAY_READ | MAY_WRITE | MAY_EXEC)) return -EINVAL;
-    /* access(2) asks for the real ids: walk and test as they would. */
     struct cred saved = current->cred;
     if (!(flags & AT_EACCESS)) {
         current->cred.fsuid = saved.uid;

@@ -104,7 +104,7 @@ static struct dentry *begin_create(struct last *last, bool directory) {
     struct inode *dir = path_inode(&last->dir);
     mutex_lock(&dir->lock);
     struct dentry *d = dentry_lookup_locked(last->dir.dentry, last->name, last->length);
-    int error = IS_ERR(d) ? PTR_ERR(d) : d->inode ? -EEXIST : last->trailing && !directory ? -ENOENT : dir_may_change(&last->dir);
+    int error = IS_ERR(d) ? PTR_ERR(d) : d->inode ? -EEXIST : (last->trailing && !directory) || dir->sb->volatile_names ? -ENOENT : dir_may_change(&last->dir);
     if (!error) return d;
     if (!IS_ERR(d)) dentry_put(d);
     mutex_unlock(&dir->lock);

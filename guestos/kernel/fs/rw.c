@@ -104,6 +104,7 @@ long sys_lseek(int fd, off_t offset, int whence) {
         if (offset < 0 || offset >= size) result = -ENXIO;
         else if (whence == SEEK_HOLE) offset = size;
     } else if (whence != SEEK_SET) result = -EINVAL;
+    if (!result && S_ISCHR(f->inode->mode)) offset = 0;     /* a device has no position */
     if (!result && offset < 0) result = -EINVAL;
     if (!result) result = f->pos = offset;
     file_put(f);

@@ -68,5 +68,10 @@ void *kzalloc(size_t n);
 void kfree(void *p);            /* NULL is fine */
 size_t kmalloc_size(const void *p); /* usable bytes of an allocation */
 
+/* Pages carved into small objects, and the objects in use of each size, the smallest first. */
+#define HEAP_CLASSES 13
+struct heap_stats { u64 pages, objects[HEAP_CLASSES]; };
+void heap_stats(struct heap_stats *);
+
 struct memory_stats { u64 total_pages, free_pages; };
 void memory_stats(struct memory_stats *);

@@ -6,10 +6,11 @@
 #include "lib.h"
 #include "mm.h"
 
-static const u16 class_size[] = { 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2032 };
-#define CLASSES ARRAY_SIZE(class_size)
+static const u16 class_size[HEAP_CLASSES] = { 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2032 };
+#define CLASSES HEAP_CLASSES
 #define LARGE 0xffff                        /* page->objects of a block of pages */
 
+static struct heap_stats in_use;
 static struct page *partial[CLASSES];       /* pages with at least one free object */
 static u8 class_of[2032 / 16 + 1];          /* by size in 16-byte units, rounded up; 0: not yet known */
 
@@ -41,6 +42,7 @@ static void unlink_partial(struct page *p, unsigned c) {
 static struct page *new_page(unsigned c) {
     char *at = alloc_page();
     if (!at) return NULL;
+    in_use.pages++;
     struct page *p = virt_to_page(at);
     *(u64 *)at = c;
     p->objects = 0;
@@ -75,6 +77,7 @@ void *kmalloc(size_t n) {
     void **object = p->owner;
     p->owner = *object;
     p->objects++;
+    in_use.objects[c]++;
     if (!p->owner) unlink_partial(p, c);
     irq_restore(flags);
     return object;
@@ -98,13 +101,17 @@ void kfree(void *object) {
     bool was_full = !p->owner;
     *(void **)object = p->owner;
     p->owner = object;
+    in_use.objects[c]--;
     if (was_full) link_partial(p, c);
     if (--p->objects == 0 && (partial[c] != p || p->next)) {
         unlink_partial(p, c);
+        in_use.pages--;
         free_pages(page_to_virt(p), 0);
     }
     irq_restore(flags);
 }
+
+void heap_stats(struct heap_stats *s) { *s = in_use; }
 
 size_t kmalloc_size(const void *object) {
     struct page *p = virt_to_page(object);

@@ -112,11 +112,10 @@ static int parse_script(char *head, char **interpreter, char **option) {
     return 0;
 }
 
-/* The file that holds the machine code: scripts lead to their interpreters. `path` is rewritten.
- * *head has its first HEAD bytes. */
-static struct file *open_program(char *path, struct arguments *a, char *head) {
+/* The file that holds the machine code: scripts lead to their interpreters. Takes `file`, which is at `path`;
+ * that is rewritten. *head has its first HEAD bytes. */
+static struct file *open_program(struct file *file, char *path, struct arguments *a, char *head) {
     for (int depth = 0; depth <= SCRIPT_DEPTH; depth++) {
-        struct file *file = vfs_open_exec(AT_FDCWD, path, 0);
         if (IS_ERR(file)) return file;
         ssize_t n = vfs_read_at(file, 0, head, HEAD);
         if (n < 0 || head[0] != '#' || head[1] != '!' || n < 2) {
@@ -131,7 +130,9 @@ static struct file *open_program(char *path, struct arguments *a, char *head) {
         if (!error) error = script_arguments(a, interpreter, option, path);
         if (error) return ERR_PTR(error);
         strlcpy(path, interpreter, PATH_MAX);
+        file = vfs_open_exec(AT_FDCWD, path, 0);
     }
+    if (!IS_ERR(file)) file_put(file);
     return ERR_PTR(-ELOOP);
 }
 
@@ -255,13 +256,12 @@ static void change_over(struct mm *mm, const char *name, u64 entry, u64 rsp) {
     t->frame_changed = true;
 }
 
-/* Takes the arguments' memory. `path` has PATH_MAX bytes and is rewritten by scripts. */
-static int exec(char *path, struct arguments *a) {
-    char name[64];
-    char *head = kmalloc(HEAD + 1);
+/* Takes the arguments' memory and `file`, which is at `path`; that has PATH_MAX bytes and is rewritten by scripts. */
+static int exec(struct file *file, char *path, struct arguments *a) {
+    char name[64], head[HEAD + 1] aligned(8);
     const char *slash = strrchr(path, '/');
     strlcpy(name, slash ? slash + 1 : path, sizeof(name));
-    struct file *file = head ? open_program(path, a, head) : ERR_PTR(-ENOMEM);
+    file = open_program(file, path, a, head);
     struct mm *mm = IS_ERR(file) ? NULL : mm_new();
     struct loaded program;
     u64 rsp;
@@ -274,7 +274,6 @@ static int exec(char *path, struct arguments *a) {
     if (!error) change_over(mm, name, program.entry, rsp);
     else mm_put(mm);
     if (!IS_ERR(file)) file_put(file);
-    kfree(head);
     kfree(a->text);
     return error;
 }
@@ -290,7 +289,7 @@ int kernel_exec(const char *path, const char *const *argv, const char *const *en
         return error ? error : -ENOMEM;
     }
     strlcpy(copy, path, PATH_MAX);
-    error = exec(copy, &a);
+    error = exec(vfs_open_exec(AT_FDCWD, copy, 0), copy, &a);
     kfree(copy);
     current->frame_changed = false;         /* not in a system call */
     return error;
@@ -301,11 +300,14 @@ long sys_execve(const char *path, char **argv, char **envp) {
     char *copy = kmalloc(PATH_MAX);
     if (!copy) return -ENOMEM;
     ssize_t n = strncpy_from_user(copy, path, PATH_MAX);
-    int error = n < 0 ? n : 0;
-    if (!error) error = add_user_vector(&a, argv, &a.argc);
+    struct file *file = n < 0 ? ERR_PTR(n) : vfs_open_exec(AT_FDCWD, copy, 0);
+    int error = IS_ERR(file) ? PTR_ERR(file) : add_user_vector(&a, argv, &a.argc);
     if (!error) error = add_user_vector(&a, envp, &a.envc);
-    if (error) kfree(a.text);
-    else error = exec(copy, &a);
+    if (!error) error = exec(file, copy, &a);
+    else {
+        kfree(a.text);
+        if (!IS_ERR(file)) file_put(file);
+    }
     kfree(copy);
     return error;
 }

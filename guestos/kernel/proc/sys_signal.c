@@ -12,10 +12,12 @@ static bool valid_signal(int signo) { return signo >= 0 && signo <= SIGNALS; }
 
 long sys_rt_sigaction(int signo, const struct sigaction *act, struct sigaction *old, size_t size) {
     struct task *t = current;
-    if (size != sizeof(u64) || signo < 1 || signo > SIGNALS) return -EINVAL;
-    if (act && (signo == SIGKILL || signo == SIGSTOP)) return -EINVAL;
-    struct sigaction *slot = &t->process->sighand->action[signo - 1], new, before = *slot;
+    struct sigaction new;
+    if (size != sizeof(u64)) return -EINVAL;
     if (act && get_user(new, act)) return -EFAULT;
+    if (signo < 1 || signo > SIGNALS) return -EINVAL;
+    if (act && (signo == SIGKILL || signo == SIGSTOP)) return -EINVAL;
+    struct sigaction *slot = &t->process->sighand->action[signo - 1], before = *slot;
     if (old && put_user(before, old)) return -EFAULT;
     if (!act) return 0;
     new.mask &= ~UNBLOCKABLE;
@@ -75,6 +77,7 @@ bool may_signal(const struct process *target, int signo) {
 
 /* To a process, or to one thread of it. Signal 0 only asks. */
 static int send_checked(struct process *p, struct task *thread, const struct siginfo *info) {
+    if (!valid_signal(info->si_signo)) return -EINVAL;
     if (!may_signal(p, info->si_signo)) return -EPERM;
     if (info->si_signo) send_signal_info(p, thread, info);
     return 0;
@@ -104,7 +107,6 @@ static bool not_us(const struct process *p, pid_t unused) { return p->pid > 1 &&
 
 long sys_kill(pid_t pid, int signo) {
     struct siginfo info = info_of(signo, SI_USER);
-    if (!valid_signal(signo)) return -EINVAL;
     if (pid == -1) return send_where(signo, not_us, 0);
     if (pid <= 0) return send_where(signo, in_group, pid ? -pid : current->process->pgid);
     struct process *p = process_find(pid);
@@ -113,7 +115,7 @@ long sys_kill(pid_t pid, int signo) {
 
 /* tgid 0: of whichever process. */
 static long send_thread(pid_t tgid, pid_t tid, const struct siginfo *info) {
-    if (tgid < 0 || tid <= 0 || !valid_signal(info->si_signo)) return -EINVAL;
+    if (tgid < 0 || tid <= 0) return -EINVAL;
     struct task *t = task_find(tid);
     return t && !t->kernel_thread && (!tgid || t->tgid == tgid) ? send_checked(t->process, t, info) : -ESRCH;
 }
@@ -139,7 +141,6 @@ long sys_rt_sigqueueinfo(pid_t pid, int signo, const struct siginfo *from) {
     struct siginfo info;
     int error = info_from_user(&info, from, signo, pid);
     if (error) return error;
-    if (!valid_signal(signo)) return -EINVAL;
     struct process *p = pid > 0 ? process_find(pid) : NULL;
     return p ? send_checked(p, NULL, &info) : -ESRCH;
 }

@@ -27,7 +27,7 @@ static bool group_in_session(pid_t pgid, pid_t sid) {
 
 long sys_setpgid(pid_t pid, pid_t pgid) {
     struct process *self = current->process;
-    if (pgid < 0) return -EINVAL;
+    if (pgid < 0 || (!pgid && pid < 0)) return -EINVAL;
     struct process *p = find_or_self(pid);
     if (!p) return -ESRCH;
     if (pid && p->pid != pid) return -EINVAL; /* a thread that doesn't lead */

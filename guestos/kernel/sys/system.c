@@ -154,8 +154,8 @@ long sys_getrandom(void *buf, size_t count, unsigned flags) {
 long sys_prlimit64(pid_t pid, unsigned resource, const u64 *limit, u64 *old) {
     struct process *p = pid ? process_find(pid) : current->process;
     u64 new[2], before[2];
-    if (resource >= ARRAY_SIZE(p->rlimit)) return -EINVAL;
     if (!p) return -ESRCH;
+    if (resource >= ARRAY_SIZE(p->rlimit)) return -EINVAL;
     if (p != current->process && p->leader->cred.uid != current->cred.uid && !capable(CAP_SYS_RESOURCE)) return -EPERM;
     memcpy(before, p->rlimit[resource], sizeof(before));
     if (limit) {

@@ -1,0 +1,64 @@
+"""Where the guest and the Linux that is the oracle give different verdicts on a property of guestos/user/tests.
+
+One row a reason. A property that fails on a system without being listed for it fails the tests, and so does one that
+is listed and holds: the row then goes. "linux" is the host's kernel, "guest" ours, on whatever machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """On `system` the properties `names` don't hold, because `why`."""
+
+    system: str
+    why: str
+    names: str      #: separated by spaces
+
+
+DIFFERENCES = (
+    Difference("linux", "Linux has io_uring, bpf and perf_event_open; the guest never will", "deliberately_absent_calls_are_ENOSYS"),
+    Difference("guest", "pid, uts and other namespaces are not there yet",
+               "a_pid_namespace_begins_with_1 a_uts_namespace_has_its_own_name setns_joins_a_namespace"),
+    Difference("guest", "capabilities cannot be got and set yet",
+               "PR_SET_KEEPCAPS_keeps_the_permitted_set a_dropped_capability_is_gone capability_errors "
+               "root_has_capabilities_and_users_have_none the_bounding_set_only_shrinks"),
+    Difference("guest", "seccomp and no_new_privs are not there yet",
+               "a_seccomp_filter_answers_a_call a_seccomp_filter_wants_no_new_privs_of_users dumpable_is_set_and_got "
+               "no_new_privs_stays strict_seccomp_kills_other_calls"),
+    Difference("guest", "ptrace is not there yet",
+               "a_tracer_sees_stops_and_memory ptrace_errors"),
+    Difference("guest", "locks on files are not there yet",
+               "flock_excludes_other_opens flock_is_shared_by_duplicates_and_ends_with_the_last flock_waits_for_its_turn "
+               "record_lock_errors record_locks_exclude_other_processes record_locks_split_and_end_with_any_close"),
+    Difference("guest", "threads are not finished",
+               "a_fault_in_a_thread_kills_the_process a_process_signal_goes_to_a_thread_that_takes_it "
+               "exec_in_a_thread_replaces_the_process exit_group_ends_all_threads futex_bitsets_wake_who_matches "
+               "futex_requeue_moves_waiters proc_task_lists_threads tgkill_reaches_one_thread "
+               "the_process_lives_until_its_last_thread threads_share_descriptors_and_directory threads_share_memory_and_pid "
+               "threads_take_turns_by_condition"),
+    Difference("guest", "some calls on processes and signals are not there yet",
+               "RLIMIT_CPU_sends_SIGXCPU RLIMIT_NPROC_bounds_a_users_processes SIGCHLD_tells_who_ended_and_how "
+               "a_parents_death_signal_comes exec_of_a_set_user_id_program_takes_its_owner "
+               "getrusage_tells_of_oneself_and_of_children privileged_calls_are_EPERM_to_users sigqueue_carries_a_value "
+               "sigwaitinfo_takes_what_is_pending waitid_reports_without_taking"),
+    Difference("guest", "one page cache for mappings, reads and writes is not there yet",
+               "RLIMIT_FSIZE_bounds_files a_mapping_follows_a_growing_file a_mapping_may_grow_down "
+               "a_read_only_shared_file_never_gets_writable a_shared_mapping_and_write_see_each_other "
+               "a_shared_mapping_changes_the_file access_past_the_end_of_a_file_is_SIGBUS dev_zero_maps_as_anonymous_memory "
+               "fsync_takes_files_and_refuses_pipes msync_errors setgid_directories_hand_down_their_group "
+               "splitting_and_joining_leaves_one_mapping truncation_takes_pages_from_mappings two_mappings_of_a_file_are_one "
+               "writing_drops_set_id_bits"),
+    Difference("guest", "memory calls that are not finished",
+               "RLIMIT_AS_bounds_the_address_space RLIMIT_DATA_bounds_private_writable_memory RLIMIT_DATA_bounds_the_break "
+               "a_gap_stays_below_what_grows madvise_errors mincore_tells_what_is_there mremap_moves_to_a_fixed_place "
+               "mremap_of_shared_memory_stays_shared neighbours_of_one_kind_become_one "
+               "proc_self_maps_shows_stack_and_protection"),
+)  # fmt: skip
+
+
+def listed(system: str) -> dict[str, str]:
+    """Name and reason of each property that is known not to hold on `system`."""
+    return {name: row.why for row in DIFFERENCES if row.system == system for name in row.names.split()}
