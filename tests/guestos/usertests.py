@@ -43,7 +43,7 @@ def run_natively(*arguments: str) -> str:
 
 def verdicts(text: str) -> dict[str, str]:
     """Of the output of `usertests -j`: by property, "" if it holds, else why not."""
-    rows = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    rows = [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
     return {row["name"]: row["why"] for row in rows}
 
 

@@ -28,7 +28,7 @@ static int make_frames(struct task *unused, struct text *out) {
     struct heap_stats heap;
     vfs_sync();
     dentry_prune(NULL);
-    block_reclaim(~0UL);
+    reclaim(~0UL);
     memory_stats(&m);
     heap_stats(&heap);
     text_print(out, "frames %lu objects", m.total_pages - m.free_pages - heap.pages);

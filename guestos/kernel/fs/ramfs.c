@@ -41,7 +41,7 @@ static struct inode *new_inode(struct ram *ram, struct inode *dir, u32 mode, u32
     list_init(&n->names);
     n->next_position = 2;               /* 0 and 1 are "." and ".." */
     inode->data = n;
-    inode->mode = mode;
+    inode->mode = mode | (S_ISDIR(mode) && dir ? dir->mode & S_ISGID : 0);
     inode->rdev = rdev;
     inode->nlink = 1;
     inode->uid = current->cred.fsuid;

@@ -113,6 +113,6 @@ TEST(RLIMIT_NPROC_bounds_a_users_processes) {
     CHECK(failed == 1 && errno == EAGAIN);
 }
 TEST(RLIMIT_CPU_sends_SIGXCPU) {
-    CHILD(pid, limit(RLIMIT_CPU, 1); for (;;) );
+    CHILD(pid, limit(RLIMIT_CPU, 1); alarm(3); for (;;) );
     DIES(pid, SIGXCPU);
 }
