@@ -40,13 +40,8 @@ DIFFERENCES = (
                "RLIMIT_CPU_sends_SIGXCPU RLIMIT_NPROC_bounds_a_users_processes a_parents_death_signal_comes "
                "exec_of_a_set_user_id_program_takes_its_owner getrusage_tells_of_oneself_and_of_children "
                "privileged_calls_are_EPERM_to_users"),
-    Difference("guest", "one page cache for mappings, reads and writes is not there yet",
-               "RLIMIT_FSIZE_bounds_files a_mapping_follows_a_growing_file a_mapping_may_grow_down "
-               "a_read_only_shared_file_never_gets_writable a_shared_mapping_and_write_see_each_other "
-               "a_shared_mapping_changes_the_file access_past_the_end_of_a_file_is_SIGBUS dev_zero_maps_as_anonymous_memory "
-               "msync_errors splitting_and_joining_leaves_one_mapping truncation_takes_pages_from_mappings "
-               "two_mappings_of_a_file_are_one"),
     Difference("guest", "memory calls that are not finished",
+               "RLIMIT_FSIZE_bounds_files a_mapping_may_grow_down dev_zero_maps_as_anonymous_memory splitting_and_joining_leaves_one_mapping "
                "RLIMIT_AS_bounds_the_address_space RLIMIT_DATA_bounds_private_writable_memory RLIMIT_DATA_bounds_the_break "
                "a_gap_stays_below_what_grows madvise_errors mincore_tells_what_is_there mremap_moves_to_a_fixed_place "
                "mremap_of_shared_memory_stays_shared neighbours_of_one_kind_become_one "
