@@ -322,6 +322,35 @@ class _Values:
     def _timespec_pair(self, index: int, raw: int) -> str:
         return self._array(raw, 2, 16, lambda at: structures.time(self.read(at, 16)))
 
+    def _msghdr(self, index: int, raw: int) -> str:
+        data = self.read(raw, 56)
+        name, length, vector, count, control, control_length = (int.from_bytes(data[n : n + size], "little") for n, size in (
+            (0, 8), (8, 4), (16, 8), (24, 8), (32, 8), (40, 8)))
+        parts = [f"msg_name={structures.socket_address(self.read(name, min(length, 128))) if name and length else hex(name) if name else 'NULL'}"]
+        filled = None if self.call.arguments[index].type.startswith("const") else max(self.result or 0, 0)
+        parts.append(f"msg_iov={self._buffers(vector, count, filled)}")
+        if control and control_length:
+            parts.append(f"msg_control={self._control(self.read(control, min(control_length, 1024)))}")
+        flags = int.from_bytes(data[48:52], "little")
+        return f"{{{', '.join(parts)}, msg_flags={names.value('message_flags', flags)}}}"
+
+    @staticmethod
+    def _control(data: bytes) -> str:
+        """The messages beside the data: descriptors that are passed."""
+        found = []
+        while len(data) >= 16:
+            length, level, kind = (int.from_bytes(data[n : n + size], "little") for n, size in ((0, 8), (8, 4), (12, 4)))
+            if length < 16:
+                break
+            contents = data[16:length]
+            if (level, kind) == (1, 1):
+                fds = [str(int.from_bytes(contents[n : n + 4], "little", signed=True)) for n in range(0, len(contents), 4)]
+                found.append(f"{{cmsg_type=SCM_RIGHTS, cmsg_data=[{', '.join(fds)}]}}")
+            else:
+                found.append(f"{{cmsg_level={names.value('socket_level', level)}, cmsg_type={kind:#x}}}")
+            data = data[(length + 7) & ~7 :]
+        return f"[{', '.join(found)}]"
+
     def _iovec(self, index: int, raw: int) -> str:
         return self._vector(index, raw, None)
 
@@ -329,6 +358,9 @@ class _Values:
         return self._vector(index, raw, 0 if self.failed else self.result)
 
     def _vector(self, index: int, raw: int, filled: int | None) -> str:
+        return self._buffers(raw, self._next(index), filled)
+
+    def _buffers(self, raw: int, count: int, filled: int | None) -> str:
         """`filled`: so many bytes are in the buffers; None: all."""
         left = [filled]
 
@@ -340,7 +372,7 @@ class _Values:
             data = self._data(base, here) if here or not length else hex(base)
             return f"{{iov_base={data}, iov_len={length}}}"
 
-        return self._array(raw, self._next(index), 16, element)
+        return self._array(raw, count, 16, element)
 
     def _pollfd(self, index: int, raw: int) -> str:
         back = self.result is not None

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -10,7 +11,9 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -36,6 +39,11 @@ int main(void) {
     struct termios terminal;
     struct { void *handler; unsigned long flags; void (*restorer)(void); unsigned long mask; } action = { SIG_IGN, SA_RESTART, NULL, 6 };
     unsigned long set = 1UL << (SIGUSR1 - 1);
+    struct sockaddr_un abstract = { AF_UNIX, "\0name" }, peer = { 0 };
+    struct sockaddr_in port = { AF_INET, 0x5000, { 0x0100007f } };
+    struct { unsigned long size; int level, type, fd; } passed = { 20, SOL_SOCKET, SCM_RIGHTS, 1 };
+    struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2, .msg_control = &passed, .msg_controllen = 24 };
+    unsigned length = sizeof(peer);
     char *words[] = { "/bin/nothing", "a b", NULL }, *none[] = { NULL };
 
     syscall(SYS_getppid);                                                               //= getppid() = *
@@ -83,6 +91,17 @@ int main(void) {
     syscall(SYS_futex, &one, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 2, NULL);                 //= futex(0x*, FUTEX_WAIT_PRIVATE, 2, NULL) = -EAGAIN
     syscall(SYS_futex, &one, FUTEX_WAKE, 1);                                            //= futex(0x*, FUTEX_WAKE, 1) = 0
     syscall(SYS_getrandom, data, 0L, 1);                                                //= getrandom("", 0, GRND_NONBLOCK) = 0
+    syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds);               //= socketpair(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC, 0, [7, 8]) = 0
+    syscall(SYS_sendmsg, 7, &message, MSG_NOSIGNAL);                                    //= sendmsg(7, {msg_name=NULL, msg_iov=[{iov_base="one\t", iov_len=4}, {iov_base="\"two\"\n", iov_len=6}], msg_control=[{cmsg_type=SCM_RIGHTS, cmsg_data=[1]}], msg_flags=0}, MSG_NOSIGNAL) = 10
+    message.msg_iov = room;
+    syscall(SYS_recvmsg, 8, &message, 0);                                               //= recvmsg(8, {msg_name=NULL, msg_iov=[{iov_base="one", iov_len=3}, {iov_base="\t\"two\"\n", iov_len=32}], msg_control=[{cmsg_type=SCM_RIGHTS, cmsg_data=[9]}], msg_flags=0}, 0) = 10
+    syscall(SYS_sendto, 7, "x", 1, MSG_DONTWAIT, NULL, 0);                              //= sendto(7, "x", 1, MSG_DONTWAIT, NULL, 0) = 1
+    syscall(SYS_recvfrom, 8, data, 9, MSG_PEEK, NULL, NULL);                            //= recvfrom(8, "x", 9, MSG_PEEK, NULL, NULL) = 1
+    syscall(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);                        //= socket(AF_UNIX, SOCK_DGRAM|SOCK_NONBLOCK, 0) = 11
+    syscall(SYS_bind, 11, &abstract, 7);                                                //= bind(11, {sa_family=AF_UNIX, sun_path=@"name"}, 7) = 0
+    syscall(SYS_getsockname, 11, &peer, &length);                                       //= getsockname(11, {sa_family=AF_UNIX, sun_path=@"name"}, [7]) = 0
+    syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);                                       //= socket(AF_INET, SOCK_STREAM, 0) = 12
+    syscall(SYS_connect, 12, &port, sizeof(port));                                      //= connect(12, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = -ECONNREFUSED
     syscall(SYS_execve, "/bin/nothing", words, none);                                   //= execve("/bin/nothing", ["/bin/nothing", "a b"], 0x* /* 0 vars */) = -ENOENT
     syscall(1000, 1L, 2L);                                                              //= syscall_0x3e8(0x1, 0x2, *) = -ENOSYS
     set = 0;
