@@ -14,7 +14,8 @@ import pytest
 from guestos import build, images
 from tests.guestos import ours
 
-PROGRAMS = ("mounttests", "overlaytests", "polltests", "ptytests", "signaltests", "sockettests", "threadtests")
+PROGRAMS = ("calltests", "mounttests", "overlaytests", "polltests", "proctests", "ptytests", "signaltests", "sockettests",
+            "threadtests")
 #: What such a program prints of a property that holds.
 HOLDS = ": ok"
 

@@ -1,5 +1,5 @@
 /* Open files, the descriptors that name them, and a process's directories. */
-#include "vfs.h"
+#include "fs.h"
 #include "mount.h"
 #include "mm.h"
 #include "lib.h"
@@ -85,6 +85,7 @@ struct file *file_get(struct file *file) {
 void file_put(struct file *file) {
     if (!file || --file->refs) return;
     if (!list_empty(&file->watches)) epoll_forget(file);
+    if (file->inode->locks) locks_release(file->inode, file);
     if (file->ops->release) file->ops->release(file);
     struct path path = file->path;
     inode_put(file->inode);
@@ -127,12 +128,15 @@ struct files *files_get(struct files *files) {
     return files;
 }
 
-static void close_slot(struct files *files, int fd) {
-    struct file *file = files->slot[fd];
-    files->slot[fd] = NULL;             /* first: releasing may sleep */
-    files->cloexec[fd] = 0;
-    if (file) file_put(file);
+/* Something else, or nothing, in a slot. */
+static void set_slot(struct files *files, int fd, struct file *file, bool cloexec) {
+    struct file *old = files->slot[fd];
+    files->slot[fd] = file;             /* first: releasing may sleep */
+    files->cloexec[fd] = cloexec;
+    if (old && old->inode->locks) locks_release(old->inode, files);    /* POSIX: with any descriptor of the file */
+    file_put(old);
 }
+static void close_slot(struct files *files, int fd) { set_slot(files, fd, NULL, false); }
 
 void files_put(struct files *files) {
     if (--files->refs) return;
@@ -245,10 +249,7 @@ static long duplicate_to(int from, int to, bool cloexec) {
         file_put(file);
         return error;
     }
-    struct file *old = current->files->slot[to];
-    current->files->slot[to] = file;
-    current->files->cloexec[to] = cloexec;
-    if (old) file_put(old);
+    set_slot(current->files, to, file, cloexec);
     return to;
 }
 
@@ -269,8 +270,9 @@ long sys_dup3(int from, int to, int flags) {
 #define F_GETFL 3
 #define F_SETFL 4
 #define F_GETLK 5
-#define F_SETLK 6
 #define F_SETLKW 7
+#define F_OFD_GETLK 36
+#define F_OFD_SETLKW 38
 #define F_DUPFD_CLOEXEC 1030
 #define FD_CLOEXEC 1
 #define SETTABLE_FLAGS (O_APPEND | O_NONBLOCK | O_NOATIME)
@@ -293,7 +295,11 @@ long sys_fcntl(int fd, unsigned command, unsigned long argument) {
         if (path_only) result = -EBADF;
         else file->flags = (file->flags & ~SETTABLE_FLAGS) | (argument & SETTABLE_FLAGS);
         break;
-    default: result = -EINVAL;          /* no record locks: refused, never pretended */
+    case F_GETLK ... F_SETLKW:
+    case F_OFD_GETLK ... F_OFD_SETLKW:
+        result = path_only ? -EBADF : file_lock(file, command, (struct flock *)argument);
+        break;
+    default: result = -EINVAL;
     }
     file_put(file);
     return result;

@@ -7,6 +7,9 @@ extern const struct file_ops fifo_ops;              /* pipe.c; its open may slee
 struct timespec time_now(void);
 bool in_group(gid_t gid);                           /* of current: its own or a supplementary one */
 
+void locks_release(struct inode *, const void *owner);      /* locks.c: a file or a descriptor table let go */
+struct flock;
+long file_lock(struct file *, unsigned command, struct flock __user *);
 int inode_truncate(struct inode *, u64 size);       /* takes the lock; -EFBIG, -EISDIR, -EINVAL */
 int dir_may_change(const struct path *dir);         /* create or remove names: 0, -ENOENT, -EROFS, -EACCES */
 

@@ -146,7 +146,7 @@ long sys_mknodat(int dirfd, const char *path, mode_t mode, u64 dev) {
     if (S_ISDIR(mode)) return -EPERM;
     bool is_device = S_ISCHR(mode) || S_ISBLK(mode);
     if (!is_device && !S_ISREG(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode)) return -EINVAL;
-    if (is_device && !capable(CAP_MKNOD)) return -EPERM;
+    if (is_device && !capable(CAP_MKNOD) && (S_ISBLK(mode) || dev)) return -EPERM;     /* an overlay's whiteout is no device */
     if (is_device && dev > 0xffff) return -EINVAL;      /* the 8-bit numbers every file system here stores */
     return create(dirfd, path, mode & (S_IFMT | 07777), is_device ? dev : 0, NULL);
 }
@@ -179,7 +179,7 @@ long sys_linkat(int from_fd, const char *from, int to_fd, const char *to, int fl
             struct inode *inode = path_inode(&source);
             if (source.mnt != last.dir.mnt) error = -EXDEV;
             else if (S_ISDIR(inode->mode)) error = -EPERM;
-            else if (!inode->nlink) error = -ENOENT;
+            else if (!inode->nlink && !inode->linkable) error = -ENOENT;
             else if (!(error = dentry_copy_up(source.dentry))) error = dentry_link(d, inode);
             dentry_put(d);
             mutex_unlock(&path_inode(&last.dir)->lock);
@@ -237,19 +237,39 @@ long sys_unlink(const char *path) { return remove_name(AT_FDCWD, path, false); }
 long sys_rmdir(const char *path) { return remove_name(AT_FDCWD, path, true); }
 
 #define RENAME_NOREPLACE 1
+#define RENAME_EXCHANGE 2
+
+/* Both exist. By way of a third name, which a crash may leave one of them under. */
+static int exchange(struct last *from, struct last *to, struct dentry *a, struct dentry *b) {
+    static const char via[] = ".#exchange";
+    struct inode *dir = path_inode(&from->dir), *other = path_inode(&to->dir);
+    if (!dir->ops->rename || dir->ops->copy_up) return -EINVAL;
+    struct dentry *d = dentry_lookup_locked(from->dir.dentry, via, sizeof(via) - 1);
+    int error = IS_ERR(d) ? PTR_ERR(d) : d->inode ? -EBUSY : 0;
+    if (!IS_ERR(d)) dentry_unhash(d), dentry_put(d);
+    if (!error) error = dir->ops->rename(dir, a->name, a->length, a->inode, dir, via, sizeof(via) - 1, NULL);
+    if (error) return error;
+    error = other->ops->rename(other, b->name, b->length, b->inode, dir, a->name, a->length, NULL);
+    if (error) return dir->ops->rename(dir, via, sizeof(via) - 1, a->inode, dir, a->name, a->length, NULL), error;
+    error = dir->ops->rename(dir, via, sizeof(via) - 1, a->inode, other, b->name, b->length, NULL);
+    if (dentry_move(a, to->dir.dentry, to->name, to->length)) dentry_unhash(a);
+    if (dentry_move(b, from->dir.dentry, from->name, from->length)) dentry_unhash(b);
+    return error;
+}
 
 /* With both directories locked. */
 static int rename_locked(struct last *from, struct last *to, struct dentry *d, struct dentry *target, unsigned flags) {
     int error;
-    if (!d->inode) return -ENOENT;
+    if (!d->inode || (flags & RENAME_EXCHANGE && !target->inode)) return -ENOENT;
     bool directory = S_ISDIR(d->inode->mode);
     if (!directory && (from->trailing || (to->trailing && !target->inode))) return -ENOTDIR;
     if (flags & RENAME_NOREPLACE && target->inode) return -EEXIST;
     if (dentry_is_below(to->dir.dentry, d)) return -EINVAL;         /* into itself */
-    if (dentry_is_below(from->dir.dentry, target)) return -ENOTEMPTY;
+    if (dentry_is_below(from->dir.dentry, target)) return flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
     if (d->inode == target->inode) return 0;
     if ((error = may_remove(&from->dir, d))) return error;
     if ((error = target->inode ? may_remove(&to->dir, target) : dir_may_change(&to->dir))) return error;
+    if (flags & RENAME_EXCHANGE) return exchange(from, to, d, target);
     if (target->inode && directory && !S_ISDIR(target->inode->mode)) return -ENOTDIR;
     if (target->inode && !directory && S_ISDIR(target->inode->mode)) return -EISDIR;
     if (directory && from->dir.dentry != to->dir.dentry && (error = inode_permission(d->inode, MAY_WRITE))) return error;
@@ -258,7 +278,7 @@ static int rename_locked(struct last *from, struct last *to, struct dentry *d, s
 }
 
 long sys_renameat2(int from_fd, const char *from_path, int to_fd, const char *to_path, unsigned flags) {
-    if (flags & ~RENAME_NOREPLACE) return -EINVAL;
+    if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE)) return -EINVAL;
     struct last from, to;
     char *from_text, *to_text;
     int error = walk_user(from_fd, from_path, &from, &from_text);

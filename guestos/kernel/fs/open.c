@@ -156,15 +156,44 @@ out:
     return file;
 }
 
+/* A file that never had a name that could be seen. */
+static struct file *open_nameless(int dirfd, const char *path, u32 flags, u32 mode) {
+    static u32 last;
+    struct path at;
+    int error = path_walk(dirfd, path, WALK_FOLLOW | WALK_DIRECTORY, &at);
+    if (error) return ERR_PTR(error);
+    struct inode *dir = path_inode(&at);
+    struct dentry *d = NULL;
+    mutex_lock(&dir->lock);
+    if (!(error = dir->ops->create ? dir_may_change(&at) : -EOPNOTSUPP)) {
+        do {
+            char name[16];
+            if (d) dentry_put(d);
+            d = dentry_lookup_locked(at.dentry, name, snprintf(name, sizeof(name), "#%u", ++last));
+        } while (!IS_ERR(d) && d->inode);
+        error = IS_ERR(d) ? PTR_ERR(d) : dentry_make(d, S_IFREG | (mode & 07777 & ~current->fs->umask), 0, NULL);
+        if (!error) error = dentry_remove(d);
+    }
+    mutex_unlock(&dir->lock);
+    if (!error) d->inode->linkable = !(flags & O_EXCL);
+    struct file *file = error ? ERR_PTR(error) : vfs_open_path(&(struct path){ at.mnt, d }, flags & ~O_TMPFILE);
+    if (d && !IS_ERR(d)) dentry_put(d);
+    path_put(&at);
+    return file;
+}
+
 #define OPEN_FLAGS (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_DSYNC | O_LARGEFILE | \
-                    O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_SYNC | O_PATH)
+                    O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_SYNC | O_PATH | O_TMPFILE)
 
 struct file *vfs_open(int dirfd, const char *name, u32 flags, u32 mode) {
     /* open(2) ignores unknown flags for ever; those that promise something we can't keep are refused. */
     if (flags & ~OPEN_FLAGS) return ERR_PTR(-EINVAL);
     if (flags & O_PATH) flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    if (flags & O_CREAT && flags & O_DIRECTORY) return ERR_PTR(-EINVAL);
+    bool nameless = flags & O_TMPFILE & ~O_DIRECTORY;
+    if (nameless ? (flags & (O_TMPFILE | O_CREAT)) != O_TMPFILE || !(access_of(flags & O_ACCMODE) & MAY_WRITE) : flags & O_CREAT && flags & O_DIRECTORY)
+        return ERR_PTR(-EINVAL);
     if (!name[0]) return ERR_PTR(-ENOENT);
+    if (nameless) return open_nameless(dirfd, name, flags, mode);
     if (flags & O_CREAT) return open_create(dirfd, name, flags, mode);
     struct path path;
     int error = path_walk(dirfd, name, flags & O_NOFOLLOW ? 0 : WALK_FOLLOW, &path);

@@ -223,11 +223,15 @@ static int prepend(const char *buf, char **at, const char *text, size_t length) 
 
 char *path_text_from(const struct path *p, const struct path *root, char *buf, size_t size, bool *outside) {
     char *at = buf + size;
+    *outside = false;
+    if (p->mnt == &nowhere) {
+        snprintf(buf, size, "%s:[%lu]", S_ISFIFO(path_inode(p)->mode) ? "pipe" : "socket", path_inode(p)->ino);
+        return buf;
+    }
     *--at = 0;
     if ((!root || p->dentry != p->mnt->root) && removed(p->dentry)) prepend(buf, &at, root ? " (deleted)" : "//deleted", root ? 10 : 9);
     struct path here = *p;
     char *end = at;
-    *outside = false;
     while (!root || !path_equal(&here, root)) {
         if (root && here.dentry == here.mnt->root) {
             if ((*outside = !here.mnt->parent)) break;

@@ -2,6 +2,7 @@
 #include "text.h"
 #include "abi.h"
 #include "block.h"
+#include "device.h"
 #include "io.h"
 #include "lib.h"
 #include "mm.h"
@@ -139,9 +140,57 @@ static int make_partitions(struct task *unused, struct text *out) {
     return 0;
 }
 
-const struct proc_text proc_system_texts[] = {
-    { "meminfo", 0444, make_meminfo }, { "frames", 0400, make_frames }, { "uptime", 0444, make_uptime }, { "stat", 0444, make_stat },
-    { "version", 0444, make_version }, { "loadavg", 0444, make_loadavg }, { "cpuinfo", 0444, make_cpuinfo },
-    { "filesystems", 0444, make_filesystems }, { "cmdline", 0444, make_cmdline }, { "partitions", 0444, make_partitions },
-    { NULL, 0, NULL },
+static int make_self(struct task *unused, struct text *out) { return text_print(out, "%d", current->tgid), 0; }
+static int make_thread_self(struct task *unused, struct text *out) { return text_print(out, "%d/task/%d", current->tgid, current->pid), 0; }
+static int make_self_mounts(struct task *unused, struct text *out) { return text_print(out, "self/mounts"), 0; }
+
+static int make_hostname(struct task *unused, struct text *out) { return text_print(out, "%s\n", system_name.nodename), 0; }
+static int store_hostname(struct task *unused, char *name) {
+    if (!capable(CAP_SYS_ADMIN)) return -EPERM;
+    strlcpy(system_name.nodename, name, sizeof(system_name.nodename));
+    return 0;
+}
+static int make_ostype(struct task *unused, struct text *out) { return text_print(out, "%s\n", system_name.sysname), 0; }
+static int make_osrelease(struct task *unused, struct text *out) { return text_print(out, "%s\n", system_name.release), 0; }
+static int make_pid_max(struct task *unused, struct text *out) { return text_print(out, "%d\n", PID_MAX), 0; }
+static int make_last_cap(struct task *unused, struct text *out) { return text_print(out, "%d\n", 40), 0; }
+static int make_zero(struct task *unused, struct text *out) { return text_print(out, "0\n"), 0; }
+
+/* Random, version 4. */
+static int add_uuid(struct text *out, u8 u[16]) {
+    for (int i = 0; i < 16; i++) text_print(out, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", i == 6 ? (u[i] & 15) | 0x40 : i == 8 ? (u[i] & 63) | 128 : u[i]);
+    return text_print(out, "\n"), 0;
+}
+static int make_uuid(struct task *unused, struct text *out) {
+    u8 bytes[16];
+    random_bytes(bytes, sizeof(bytes));
+    return add_uuid(out, bytes);
+}
+static int make_boot_id(struct task *unused, struct text *out) {
+    static u8 bytes[16];
+    static bool known;
+    if (!known) random_bytes(bytes, sizeof(bytes));
+    known = true;
+    return add_uuid(out, bytes);
+}
+
+#define DIRECTORY(path) { path, S_IFDIR | 0555, NULL, NULL, NULL, PROC_NONE }
+#define TEXT(path, make) { path, S_IFREG | 0444, make, NULL, NULL, PROC_NONE }
+#define LINK(path, make) { path, S_IFLNK | 0777, make, NULL, NULL, PROC_NONE }
+
+const struct proc_row proc_system_rows[] = {
+    TEXT("meminfo", make_meminfo), { "frames", S_IFREG | 0400, make_frames, NULL, NULL, PROC_NONE }, TEXT("uptime", make_uptime), TEXT("stat", make_stat), TEXT("version", make_version),
+    TEXT("loadavg", make_loadavg), TEXT("cpuinfo", make_cpuinfo), TEXT("filesystems", make_filesystems),
+    TEXT("cmdline", make_cmdline), TEXT("partitions", make_partitions), LINK("self", make_self),
+    LINK("thread-self", make_thread_self), LINK("mounts", make_self_mounts), DIRECTORY("sys"), DIRECTORY("sys/kernel"),
+    { "sys/kernel/hostname", S_IFREG | 0644, make_hostname, NULL, store_hostname, PROC_NONE },
+    TEXT("sys/kernel/ostype", make_ostype), TEXT("sys/kernel/osrelease", make_osrelease), TEXT("sys/kernel/pid_max", make_pid_max),
+    TEXT("sys/kernel/cap_last_cap", make_last_cap), DIRECTORY("sys/kernel/random"), TEXT("sys/kernel/random/boot_id", make_boot_id),
+    TEXT("sys/kernel/random/uuid", make_uuid), DIRECTORY("sys/vm"), TEXT("sys/vm/overcommit_memory", make_zero), { 0 },
+};
+
+const struct proc_row sysfs_rows[] = {
+    DIRECTORY("block"), DIRECTORY("bus"), DIRECTORY("class"), DIRECTORY("class/net"), DIRECTORY("devices"), DIRECTORY("devices/system"),
+    DIRECTORY("devices/system/cpu"), TEXT("devices/system/cpu/online", make_zero), TEXT("devices/system/cpu/possible", make_zero),
+    TEXT("devices/system/cpu/present", make_zero), DIRECTORY("fs"), DIRECTORY("fs/cgroup"), DIRECTORY("kernel"), { 0 },
 };

@@ -8,6 +8,8 @@
 
 #define TICK (NSEC_PER_SEC / 100)       /* USER_HZ */
 
+bool may_look_into(const struct task *t) { return t->cred.uid == current->cred.fsuid || capable(CAP_SYS_PTRACE); }
+
 static char state_letter(const struct task *t) {
     switch (t->state) {
     case TASK_RUNNING: return 'R';
@@ -101,6 +103,11 @@ static int make_comm(struct task *t, struct text *out) {
     text_print(out, "%s\n", t->comm);
     return 0;
 }
+static int store_comm(struct task *t, char *text) {
+    if (t->tgid != current->tgid) return -EINVAL;
+    strlcpy(t->comm, text, sizeof(t->comm));
+    return 0;
+}
 
 static int copy_memory(struct task *t, struct text *out, u64 from, u64 to) {
     char piece[256];
@@ -120,13 +127,13 @@ static int make_cmdline(struct task *t, struct text *out) {
 
 static int make_environ(struct task *t, struct text *out) {
     struct mm_summary mm;
-    if (t->cred.uid != current->cred.fsuid && !capable(CAP_SYS_PTRACE)) return -EACCES;
+    if (!may_look_into(t)) return -EACCES;
     return task_mm_summary(t, &mm) ? copy_memory(t, out, mm.env_start, mm.env_end) : 0;
 }
 
 static int make_maps(struct task *t, struct text *out) {
     struct mapping m;
-    if (t->cred.uid != current->cred.fsuid && !capable(CAP_SYS_PTRACE)) return -EACCES;
+    if (!may_look_into(t)) return -EACCES;
     char *room = kmalloc(PATH_MAX);
     if (!room) return -ENOMEM;
     for (int n = 0; task_mapping(t, n, &m); n++) {
@@ -146,8 +153,102 @@ static int make_maps(struct task *t, struct text *out) {
     return 0;
 }
 
-const struct proc_text proc_task_texts[] = {
-    { "stat", 0444, make_stat }, { "status", 0444, make_status }, { "statm", 0444, make_statm }, { "comm", 0444, make_comm },
-    { "cmdline", 0444, make_cmdline }, { "environ", 0400, make_environ }, { "maps", 0444, make_maps },
-    { "mounts", 0444, proc_mounts }, { "mountinfo", 0444, proc_mountinfo }, { NULL, 0, NULL },
+static int make_limits(struct task *t, struct text *out) {
+    static const struct { const char *name, *units; } limits[] = {
+        { "cpu time", "seconds" }, { "file size", "bytes" }, { "data size", "bytes" }, { "stack size", "bytes" },
+        { "core file size", "bytes" }, { "resident set", "bytes" }, { "processes", "processes" }, { "open files", "files" },
+        { "locked memory", "bytes" }, { "address space", "bytes" }, { "file locks", "locks" }, { "pending signals", "signals" },
+        { "msgqueue size", "bytes" }, { "nice priority", "" }, { "realtime priority", "" }, { "realtime timeout", "us" },
+    };
+    text_print(out, "%-26s%-21s%-21s%-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
+    for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+        text_print(out, "Max %-22s", limits[i].name);
+        for (int hard = 0; hard < 2; hard++) {
+            char number[24] = "unlimited";
+            u64 limit = t->process->rlimit[i][hard];
+            if (limit != RLIM_INFINITY) snprintf(number, sizeof(number), "%lu", limit);
+            text_print(out, "%-21s", number);
+        }
+        text_print(out, "%-10s\n", limits[i].units);
+    }
+    return 0;
+}
+
+static int make_oom_score(struct task *t, struct text *out) {
+    struct mm_summary mm = { 0 };
+    struct memory_stats memory;
+    task_mm_summary(t, &mm);
+    memory_stats(&memory);
+    s64 score = 666 + (s64)(mm.resident_pages * 1000 / memory.total_pages) * 2 / 3 + t->process->oom_score_adj * 2 / 3;
+    text_print(out, "%ld\n", MAX(score, 0L));
+    return 0;
+}
+static int make_oom_score_adj(struct task *t, struct text *out) {
+    text_print(out, "%d\n", t->process->oom_score_adj);
+    return 0;
+}
+static int store_oom_score_adj(struct task *t, char *text) {
+    const char *end;
+    s64 value = strtou64(text + (*text == '-'), &end, 10);
+    if (*text == '-') value = -value;
+    if (*end || !*text || value < -1000 || value > 1000) return -EINVAL;
+    if (value < t->process->oom_score_adj && !capable(CAP_SYS_RESOURCE)) return -EACCES;
+    t->process->oom_score_adj = value;
+    return 0;
+}
+
+/* One user namespace and one cgroup: what they map and where all are. */
+static int make_id_map(struct task *t, struct text *out) {
+    text_print(out, "%10u %10u %10u\n", 0, 0, ~0u);
+    return 0;
+}
+static int make_setgroups(struct task *t, struct text *out) {
+    text_print(out, "allow\n");
+    return 0;
+}
+static int make_cgroup(struct task *t, struct text *out) {
+    text_print(out, "0::/\n");
+    return 0;
+}
+
+static int make_mnt_ns(struct task *t, struct text *out) {
+    if (!t->fs) return -ENOENT;
+    text_print(out, "mnt:[%u]", t->fs->ns->ino);
+    return 0;
+}
+/* The namespaces there is but one of, with the numbers that Linux gives its first ones. */
+#define ONE_NS(name, number) \
+    static int make_##name##_ns(struct task *t, struct text *out) { return text_print(out, #name ":[%lu]", number), 0; }
+ONE_NS(ipc, 4026531839) ONE_NS(uts, 4026531838) ONE_NS(user, 4026531837) ONE_NS(pid, 4026531836) ONE_NS(cgroup, 4026531835) ONE_NS(net, 4026531833)
+
+static int link_exe(struct task *t, struct path *out) {
+    struct file *program = task_program(t);
+    int error = program ? path_of_file(program, out) : -ENOENT;
+    file_put(program);
+    return error;
+}
+static int link_to(const struct path *from, struct path *out) {
+    path_get(from);
+    *out = *from;
+    return 0;
+}
+static int link_cwd(struct task *t, struct path *out) { return t->fs ? link_to(&t->fs->cwd, out) : -ENOENT; }
+static int link_root(struct task *t, struct path *out) { return t->fs ? link_to(&t->fs->root, out) : -ENOENT; }
+
+#define TEXT(name, mode, make) { name, S_IFREG | mode, make, NULL, NULL, PROC_NONE }
+#define SETTING(name, mode, make, store) { name, S_IFREG | mode, make, NULL, store, PROC_NONE }
+#define OBJECT(name, link) { name, S_IFLNK | 0777, NULL, link, NULL, PROC_NONE }
+#define NAMESPACE(name) { "ns/" #name, S_IFLNK | 0777, make_##name##_ns, NULL, NULL, PROC_NONE }
+
+const struct proc_row proc_task_rows[] = {
+    { "task", S_IFDIR | 0555, NULL, NULL, NULL, PROC_THREADS }, { "fd", S_IFDIR | 0500, NULL, NULL, NULL, PROC_FDS },
+    { "fdinfo", S_IFDIR | 0500, NULL, NULL, NULL, PROC_FDINFOS }, { "ns", S_IFDIR | 0511, NULL, NULL, NULL, PROC_NONE },
+    NAMESPACE(cgroup), NAMESPACE(ipc), NAMESPACE(mnt), NAMESPACE(net), NAMESPACE(pid), NAMESPACE(user), NAMESPACE(uts),
+    OBJECT("exe", link_exe), OBJECT("cwd", link_cwd), OBJECT("root", link_root),
+    TEXT("stat", 0444, make_stat), TEXT("status", 0444, make_status), TEXT("statm", 0444, make_statm),
+    TEXT("cmdline", 0444, make_cmdline), TEXT("environ", 0400, make_environ), TEXT("maps", 0444, make_maps),
+    TEXT("mounts", 0444, proc_mounts), TEXT("mountinfo", 0444, proc_mountinfo), TEXT("limits", 0444, make_limits),
+    TEXT("uid_map", 0444, make_id_map), TEXT("gid_map", 0444, make_id_map), TEXT("setgroups", 0444, make_setgroups),
+    TEXT("cgroup", 0444, make_cgroup), TEXT("oom_score", 0444, make_oom_score),
+    SETTING("oom_score_adj", 0644, make_oom_score_adj, store_oom_score_adj), SETTING("comm", 0644, make_comm, store_comm), { 0 },
 };

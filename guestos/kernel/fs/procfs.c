@@ -1,40 +1,60 @@
-/* procfs: the tree of /proc. Numbers of inodes say what they are: pid << 16 | kind. */
+/* procfs and sysfs: trees of files whose text is made when they are read.
+ *
+ * What is fixed is in tables of rows; a process adds its descriptors and threads, /proc the processes.
+ * Numbers of inodes say what they are: pid << 16 | kind. */
 #include "text.h"
 #include "fs.h"
 #include "lib.h"
 #include "mm.h"
 #include "task.h"
+#include "user.h"
 
-enum { ROOT = 1, TASK_DIR = 1, FD_DIR = 2, EXE = 3, CWD = 4, ROOT_LINK = 5, SELF = 6, MOUNTS = 7, TEXT = 0x100, FD = 0x1000 };
+enum { TOP = 1, ROW = 2, FD = 0x1000, FDINFO = 0x2000, KIND = 0x7fff, THREAD = 0x8000 };     /* THREAD: below task/ */
 
-static struct superblock proc;
+static struct superblock proc, sys;
 static const struct inode_ops dir_ops, text_ops, link_ops, jump_ops;
-static const struct file_ops root_files, task_files, fd_files, text_files;
+static const struct file_ops dir_files, text_files;
 
-static int kind_of(const struct inode *inode) { return inode->ino & 0xffff; }
+static int kind_of(const struct inode *inode) { return inode->ino & KIND; }
 static struct task *task_of(const struct inode *inode) {
     struct task *t = task_find(inode->ino >> 16);
     return t && t->state != TASK_DEAD ? t : NULL;
 }
+static const struct proc_row *rows_of(const struct inode *inode) {
+    return inode->sb == &sys ? sysfs_rows : inode->ino >> 16 ? proc_task_rows : proc_system_rows;
+}
+static const struct proc_row *row_of(const struct inode *inode) { return &rows_of(inode)[kind_of(inode) - ROW]; }
 
-static struct inode *make(pid_t pid, int kind, u32 mode, const struct inode_ops *ops, const struct file_ops *fops) {
-    u64 ino = (u64)pid << 16 | kind;
-    struct inode *inode = inode_find(&proc, ino);
-    if (!inode) inode = inode_new(&proc, ino);
+/* What a directory has beside its rows. */
+static enum proc_list list_of(const struct inode *dir) {
+    if (kind_of(dir) != TOP) return row_of(dir)->list;
+    return dir->sb == &proc && !(dir->ino >> 16) ? PROC_PROCESSES : PROC_NONE;
+}
+
+/* A row's own name, if it is in this directory. */
+static const char *name_in(const struct inode *dir, const struct proc_row *row) {
+    const char *above = kind_of(dir) == TOP ? "" : row_of(dir)->path, *name = row->path;
+    size_t n = strlen(above);
+    if (n && (strncmp(name, above, n) || name[n] != '/')) return NULL;
+    name += n + !!n;
+    if (strchr(name, '/') || (dir->ino & THREAD && row->list == PROC_THREADS)) return NULL;
+    return name;
+}
+
+static struct inode *make(struct superblock *sb, u64 ino, u32 mode) {
+    struct inode *inode = inode_find(sb, ino);
+    if (!inode) inode = inode_new(sb, ino);
     if (!inode) return ERR_PTR(-ENOMEM);
-    struct task *t = pid ? task_find(pid) : NULL;
+    struct task *t = ino >> 16 ? task_find(ino >> 16) : NULL;
+    bool jumps = kind_of(inode) >= FD || (kind_of(inode) != TOP && row_of(inode)->link);
     inode->mode = mode;
     inode->nlink = S_ISDIR(mode) ? 2 : 1;
     inode->uid = t ? t->cred.euid : 0;
     inode->gid = t ? t->cred.egid : 0;
-    inode->ops = ops;
-    inode->fops = fops;
+    inode->ops = S_ISDIR(mode) ? &dir_ops : S_ISREG(mode) ? &text_ops : jumps ? &jump_ops : &link_ops;
+    inode->fops = S_ISDIR(mode) ? &dir_files : &text_files;
     inode->atime = inode->mtime = inode->ctime = time_now();
     return inode;
-}
-
-static bool named(const char *name, size_t length, const char *wanted) {
-    return strlen(wanted) == length && !memcmp(name, wanted, length);
 }
 
 static s64 number(const char *name, size_t length) {
@@ -47,212 +67,171 @@ static s64 number(const char *name, size_t length) {
     return n;
 }
 
-static struct inode *find_text(const struct proc_text *texts, pid_t pid, const char *name, size_t length) {
-    for (int i = 0; texts[i].name; i++)
-        if (named(name, length, texts[i].name)) return make(pid, TEXT + i, S_IFREG | texts[i].mode, &text_ops, &text_files);
-    return NULL;
-}
-
 static struct file *open_file(struct task *t, s64 fd) {
     return t->files && fd >= 0 && fd < t->files->size ? t->files->slot[fd] : NULL;
 }
 
-static bool may_look_into(const struct task *t) { return t->cred.uid == current->cred.fsuid || capable(CAP_SYS_PTRACE); }
-
+/* What isn't there is an error, so that nothing can be made in its place. */
 static struct inode *lookup(struct inode *dir, const char *name, size_t length) {
-    pid_t pid = dir->ino >> 16;
-    s64 n = number(name, length);
-    if (!pid) {
-        if (n > 0) {
-            struct task *t = task_find(n);
-            return t && t->tgid == t->pid ? make(n, TASK_DIR, S_IFDIR | 0555, &dir_ops, &task_files) : NULL;
-        }
-        if (named(name, length, "self")) return make(0, SELF, S_IFLNK | 0777, &link_ops, NULL);
-        if (named(name, length, "mounts")) return make(0, MOUNTS, S_IFLNK | 0777, &link_ops, NULL);
-        return find_text(proc_system_texts, 0, name, length);
+    const struct proc_row *rows = rows_of(dir);
+    u64 base = dir->ino & ~(u64)KIND;
+    struct task *t = base >> 16 ? task_of(dir) : NULL;
+    if (base >> 16 && !t) return ERR_PTR(-ENOENT);
+    for (int i = 0; rows[i].path; i++) {
+        const char *own = name_in(dir, &rows[i]);
+        if (own && strlen(own) == length && !memcmp(own, name, length)) return make(dir->sb, base | (ROW + i), rows[i].mode);
     }
-    struct task *t = task_of(dir);
-    if (!t) return NULL;
-    if (kind_of(dir) == FD_DIR) {
+    s64 n = number(name, length);
+    enum proc_list list = list_of(dir);
+    if (n < 0 || list == PROC_NONE) return ERR_PTR(-ENOENT);
+    if (list == PROC_FDS || list == PROC_FDINFOS) {
         if (!may_look_into(t)) return ERR_PTR(-EACCES);
         struct file *f = open_file(t, n);
-        if (!f) return NULL;
-        u32 mode = (f->flags & O_ACCMODE) == O_RDONLY ? 0500 : (f->flags & O_ACCMODE) == O_WRONLY ? 0300 : 0700;
-        return make(pid, FD + n, S_IFLNK | mode, &jump_ops, NULL);
+        if (!f) return ERR_PTR(-ENOENT);
+        u32 may = (f->flags & O_ACCMODE) == O_RDONLY ? 0500 : (f->flags & O_ACCMODE) == O_WRONLY ? 0300 : 0700;
+        return list == PROC_FDS ? make(&proc, base | (FD + n), S_IFLNK | may) : make(&proc, base | (FDINFO + n), S_IFREG | 0400);
     }
-    if (named(name, length, "fd")) return make(pid, FD_DIR, S_IFDIR | 0500, &dir_ops, &fd_files);
-    if (named(name, length, "exe")) return make(pid, EXE, S_IFLNK | 0777, &jump_ops, NULL);
-    if (named(name, length, "cwd")) return make(pid, CWD, S_IFLNK | 0777, &jump_ops, NULL);
-    if (named(name, length, "root")) return make(pid, ROOT_LINK, S_IFLNK | 0777, &jump_ops, NULL);
-    return find_text(proc_task_texts, pid, name, length);
+    struct task *found = task_find(n);
+    if (!n || !found || found->state == TASK_DEAD || (t && found->tgid != t->tgid)) return ERR_PTR(-ENOENT);
+    return make(&proc, (u64)n << 16 | (t ? THREAD : 0) | TOP, S_IFDIR | 0555);
 }
 
-/* Where a link of a process leads; *out is referenced. -ENXIO for what has no path, with *f set. */
-static int target(struct inode *inode, struct path *out, struct file **f) {
-    struct task *t = task_of(inode);
-    *f = NULL;
-    if (!t) return -ENOENT;
+#define OTHERS 0x1000                   /* positions from here on are numbers of processes, threads, descriptors */
+
+static int readdir(struct file *f, struct dir_fill *to) {
+    const struct inode *dir = f->inode;
+    const struct proc_row *rows = rows_of(dir);
+    u64 pos = f->pos, base = dir->ino & ~(u64)KIND;
+    struct task *t = base >> 16 ? task_of(dir) : NULL, *thread;
+    struct process *p;
+    enum proc_list list = list_of(dir);
+    char name[12];
+    if (base >> 16 && !t) return -ENOENT;
+    if (pos < 1 && to->add(to, ".", 1, dir->ino, S_IFDIR, 1)) return 0;
+    if (pos < 2 && to->add(to, "..", 2, TOP, S_IFDIR, 2)) return 0;
+    for (u64 i = 0; rows[i].path; i++) {
+        const char *own = name_in(dir, &rows[i]);
+        if (own && pos <= 2 + i && to->add(to, own, strlen(own), base | (ROW + i), rows[i].mode, 3 + i)) return 0;
+    }
+    if (list == PROC_PROCESSES) for_each_process(p) {
+        if (OTHERS + (u64)p->pid < pos) continue;
+        if (to->add(to, name, snprintf(name, sizeof(name), "%d", p->pid), (u64)p->pid << 16 | TOP, S_IFDIR, OTHERS + p->pid + 1)) return 0;
+    }
+    if (list == PROC_THREADS) for_each_thread(thread, t->process) {
+        if (OTHERS + (u64)thread->pid < pos) continue;
+        u64 ino = (u64)thread->pid << 16 | THREAD | TOP;
+        if (to->add(to, name, snprintf(name, sizeof(name), "%d", thread->pid), ino, S_IFDIR, OTHERS + thread->pid + 1)) return 0;
+    }
+    if (list != PROC_FDS && list != PROC_FDINFOS) return 0;
     if (!may_look_into(t)) return -EACCES;
-    switch (kind_of(inode)) {
-    case EXE: {
-        struct file *program = task_program(t);
-        if (!program) return -ENOENT;
-        *out = program->path;
-        path_get(out);
-        file_put(program);
-        return 0;
+    for (int fd = MAX(pos, (u64)OTHERS) - OTHERS; t->files && fd < t->files->size; fd++) {
+        u64 ino = base | ((list == PROC_FDS ? FD : FDINFO) + fd);
+        if (!t->files->slot[fd]) continue;
+        if (to->add(to, name, snprintf(name, sizeof(name), "%d", fd), ino, list == PROC_FDS ? S_IFLNK : S_IFREG, OTHERS + fd + 1)) break;
     }
-    case CWD:
-    case ROOT_LINK:
-        if (!t->fs) return -ENOENT;
-        *out = kind_of(inode) == CWD ? t->fs->cwd : t->fs->root;
-        path_get(out);
-        return 0;
-    default: *f = open_file(t, kind_of(inode) - FD);
-    }
-    if (!*f) return -ENOENT;
-    if (!(*f)->path.mnt) return -ENXIO;
-    *out = (*f)->path;
-    path_get(out);
     return 0;
 }
 
+/* ---- links ---- */
+
+/* To an object of the process, whatever its name is by now. */
 static int get_link(struct inode *inode, struct path *out) {
-    struct file *f;
-    return target(inode, out, &f);
+    struct task *t = task_of(inode);
+    if (!t) return -ENOENT;
+    if (!may_look_into(t)) return -EACCES;
+    if (kind_of(inode) < FD) return row_of(inode)->link(t, out);
+    struct file *f = open_file(t, kind_of(inode) - FD);
+    return f ? path_of_file(f, out) : -ENOENT;
 }
 
 static int read_jump(struct inode *inode, char *to, size_t size) {
     struct path path;
-    struct file *f;
-    int error = target(inode, &path, &f);
-    if (error == -ENXIO) {
-        if (f->ops->name) error = snprintf(to, size, "anon_inode:[%s]", f->ops->name);
-        else error = snprintf(to, size, "%s:[%lu]", S_ISFIFO(f->inode->mode) ? "pipe" : "socket", f->inode->ino);
-        return MIN((size_t)error, size);
-    }
-    if (error) return error;
-    char *room = kmalloc(PATH_MAX);
-    char *text = room ? path_text(&path, room, PATH_MAX) : ERR_PTR(-ENOMEM);
+    int length = get_link(inode, &path);
+    if (length) return length;
+    const struct file *f = kind_of(inode) < FD ? NULL : open_file(task_of(inode), kind_of(inode) - FD);
+    char *room = kmalloc(PATH_MAX), *text = room ? path_text(&path, room, PATH_MAX) : ERR_PTR(-ENOMEM);
+    if (f && f->ops->name && !IS_ERR(text)) snprintf(text = room, PATH_MAX, "anon_inode:[%s]", f->ops->name);
     path_put(&path);
-    int length = IS_ERR(text) ? PTR_ERR(text) : (int)MIN(strlen(text), size);
+    length = IS_ERR(text) ? PTR_ERR(text) : (int)MIN(strlen(text), size);
     if (length > 0) memcpy(to, text, length);
     kfree(room);
     return length;
 }
 
+static int make_text(struct file *, struct text *);
+
 static int read_link(struct inode *inode, char *to, size_t size) {
-    char text[24];
-    if (kind_of(inode) == SELF) snprintf(text, sizeof(text), "%d", current->tgid);
-    else strlcpy(text, "self/mounts", sizeof(text));
-    size = MIN(size, strlen(text));
-    memcpy(to, text, size);
-    return size;
-}
-
-static bool stale(struct inode *inode) {
-    if (!(inode->ino >> 16)) return false;
-    struct task *t = task_of(inode);
-    if (!t) return true;
-    return kind_of(inode) >= FD && !open_file(t, kind_of(inode) - FD);
-}
-
-/* ---- directories ---- */
-
-static int add_texts(struct dir_fill *to, const struct proc_text *texts, u64 ino_base, u64 *pos, u64 first) {
-    for (int i = 0; texts[i].name; i++) {
-        if (*pos > first + i) continue;
-        if (to->add(to, texts[i].name, strlen(texts[i].name), ino_base | (TEXT + i), S_IFREG, first + i + 1)) return 1;
-        *pos = first + i + 1;
-    }
-    return 0;
-}
-
-static int add_fixed(struct dir_fill *to, u64 *pos, u64 at, const char *name, u64 ino, u32 mode) {
-    if (*pos > at) return 0;
-    if (to->add(to, name, strlen(name), ino, mode, at + 1)) return 1;
-    *pos = at + 1;
-    return 0;
-}
-
-#define PIDS 0x1000                     /* positions from here on are process numbers */
-
-static int root_readdir(struct file *f, struct dir_fill *to) {
-    u64 pos = f->pos;
-    if (add_fixed(to, &pos, 0, ".", ROOT, S_IFDIR) || add_fixed(to, &pos, 1, "..", ROOT, S_IFDIR) ||
-        add_fixed(to, &pos, 2, "self", SELF, S_IFLNK) || add_fixed(to, &pos, 3, "mounts", MOUNTS, S_IFLNK) ||
-        add_texts(to, proc_system_texts, 0, &pos, 4)) return 0;
-    struct process *p;
-    for_each_process(p) {
-        char name[12];
-        u64 at = PIDS + p->pid;
-        if (at < pos) continue;
-        int length = snprintf(name, sizeof(name), "%d", p->pid);
-        if (to->add(to, name, length, (u64)p->pid << 16 | TASK_DIR, S_IFDIR, at + 1)) break;
-    }
-    return 0;
-}
-
-static int task_readdir(struct file *f, struct dir_fill *to) {
-    u64 pos = f->pos, base = f->inode->ino & ~0xffffUL;
-    if (!task_of(f->inode)) return -ENOENT;
-    if (add_fixed(to, &pos, 0, ".", base | TASK_DIR, S_IFDIR) || add_fixed(to, &pos, 1, "..", ROOT, S_IFDIR) ||
-        add_fixed(to, &pos, 2, "fd", base | FD_DIR, S_IFDIR) || add_fixed(to, &pos, 3, "exe", base | EXE, S_IFLNK) ||
-        add_fixed(to, &pos, 4, "cwd", base | CWD, S_IFLNK) || add_fixed(to, &pos, 5, "root", base | ROOT_LINK, S_IFLNK)) return 0;
-    add_texts(to, proc_task_texts, base, &pos, 6);
-    return 0;
-}
-
-static int fd_readdir(struct file *f, struct dir_fill *to) {
-    u64 pos = f->pos, base = f->inode->ino & ~0xffffUL;
-    struct task *t = task_of(f->inode);
-    if (!t) return -ENOENT;
-    if (!may_look_into(t)) return -EACCES;
-    if (add_fixed(to, &pos, 0, ".", base | FD_DIR, S_IFDIR) || add_fixed(to, &pos, 1, "..", base | TASK_DIR, S_IFDIR)) return 0;
-    for (int fd = pos - 2; t->files && fd < t->files->size; fd++) {
-        char name[12];
-        if (!t->files->slot[fd]) continue;
-        int length = snprintf(name, sizeof(name), "%d", fd);
-        if (to->add(to, name, length, base | (FD + fd), S_IFLNK, fd + 3)) break;
-    }
-    return 0;
+    struct text text = { 0 };
+    int error = make_text(&(struct file){ .inode = inode }, &text);
+    if (!error) error = text.error;
+    size = MIN(size, text.length);
+    if (!error && size) memcpy(to, text.data, size);
+    kfree(text.data);
+    return error ? error : (int)size;
 }
 
 /* ---- texts ---- */
 
 static int make_text(struct file *f, struct text *out) {
     const struct inode *inode = f->inode;
-    if (!(inode->ino >> 16)) return proc_system_texts[kind_of(inode) - TEXT].make(NULL, out);
-    struct task *t = task_of(inode);
-    return t ? proc_task_texts[kind_of(inode) - TEXT].make(t, out) : -ESRCH;
+    struct task *t = inode->ino >> 16 ? task_of(inode) : NULL;
+    if (inode->ino >> 16 && !t) return -ESRCH;
+    if (kind_of(inode) < FDINFO) return row_of(inode)->make(t, out);
+    const struct file *of = open_file(t, kind_of(inode) - FDINFO);
+    if (!of) return -ENOENT;
+    text_print(out, "pos:\t%lu\nflags:\t0%o\nmnt_id:\t%u\nino:\t%lu\n", of->pos, of->flags, of->path.mnt ? of->path.mnt->id : 0, of->inode->ino);
+    return 0;
 }
 
 static ssize_t read_text(struct file *f, struct io *io, u64 pos) { return text_read(f, io, pos, make_text); }
 
+static ssize_t write_text(struct file *f, struct io *io, u64 pos) {
+    char text[128];
+    size_t n = MIN(io->left, sizeof(text) - 1);
+    struct task *t = f->inode->ino >> 16 ? task_of(f->inode) : NULL;
+    if (kind_of(f->inode) >= FD || !row_of(f->inode)->store) return -EIO;
+    if (f->inode->ino >> 16 && !t) return -ESRCH;
+    if (io_get(io, text, n)) return -EFAULT;
+    text[n] = 0;
+    text[strnlen(text, n) - (n && text[n - 1] == '\n')] = 0;
+    int error = row_of(f->inode)->store(t, text);
+    return error ? error : (ssize_t)n;
+}
+
+static bool stale(struct inode *inode) {
+    if (!(inode->ino >> 16)) return false;
+    struct task *t = task_of(inode);
+    return !t || (kind_of(inode) >= FD && !open_file(t, kind_of(inode) & (FD - 1)));
+}
+
 static int no_change(struct inode *inode) { return 0; }
+static int no_length(struct inode *inode, u64 size) { return 0; }
 
 static const struct inode_ops dir_ops = { .lookup = lookup, .changed = no_change, .stale = stale };
-static const struct inode_ops text_ops = { .changed = no_change, .stale = stale };
-static const struct inode_ops link_ops = { .readlink = read_link, .changed = no_change };
+static const struct inode_ops text_ops = { .changed = no_change, .stale = stale, .truncate = no_length };
+static const struct inode_ops link_ops = { .readlink = read_link, .changed = no_change, .stale = stale };
 static const struct inode_ops jump_ops = { .readlink = read_jump, .get_link = get_link, .changed = no_change, .stale = stale };
-static const struct file_ops root_files = { .readdir = root_readdir };
-static const struct file_ops task_files = { .readdir = task_readdir };
-static const struct file_ops fd_files = { .readdir = fd_readdir };
-static const struct file_ops text_files = { .read = read_text, .release = text_release };
+static const struct file_ops dir_files = { .readdir = readdir };
+static const struct file_ops text_files = { .read = read_text, .write = write_text, .release = text_release };
 
 static int statfs(struct superblock *sb, struct kstatfs *st) {
-    st->f_type = 0x9fa0;
+    st->f_type = sb == &proc ? 0x9fa0 : 0x62656572;
     return 0;
 }
 
-static struct superblock *mount(const char *source, u32 flags, char *options) {
-    if (proc.root) return &proc;
-    proc = (struct superblock){ .type = "proc", .dev = superblock_new_device(), .block_size = 1024, .volatile_names = true, .statfs = statfs };
-    struct inode *root = make(0, ROOT, S_IFDIR | 0555, &dir_ops, &root_files);
+static struct superblock *mount(struct superblock *sb, const char *type) {
+    if (sb->root) return sb;
+    *sb = (struct superblock){ .type = type, .dev = superblock_new_device(), .block_size = PAGE_SIZE, .volatile_names = sb == &proc, .statfs = statfs };
+    struct inode *root = make(sb, TOP, S_IFDIR | 0555);
     if (IS_ERR(root)) return (struct superblock *)root;
-    proc.root = root;
-    return &proc;
+    sb->root = root;
+    return sb;
 }
+static struct superblock *mount_proc(const char *source, u32 flags, char *options) { return mount(&proc, "proc"); }
+static struct superblock *mount_sys(const char *source, u32 flags, char *options) { return mount(&sys, "sysfs"); }
 
-static struct filesystem procfs = { "proc", false, mount, NULL };
-void procfs_register(void) { filesystem_register(&procfs); }
+static struct filesystem procfs = { "proc", false, mount_proc, NULL }, sysfs = { "sysfs", false, mount_sys, NULL };
+void procfs_register(void) {
+    filesystem_register(&procfs);
+    filesystem_register(&sysfs);
+}

@@ -337,6 +337,7 @@ static struct superblock *mount_devtmpfs(const char *source, u32 flags, char *op
     sb->unmount = NULL;
     for (struct device *d = devices; d; d = d->next) ramfs_add(sb, d->name, d->mode, d->rdev);
     ramfs_add(sb, "pts", S_IFDIR | 0755, 0);
+    ramfs_add(sb, "shm", S_IFDIR | 01777, 0);
     symlink(sb->root, "fd", 2, "/proc/self/fd");
     symlink(sb->root, "stdin", 5, "/proc/self/fd/0");
     symlink(sb->root, "stdout", 6, "/proc/self/fd/1");

@@ -12,12 +12,26 @@
 static bool readable(const struct file *f) { return !(f->flags & O_PATH) && (f->flags & O_ACCMODE) != O_WRONLY; }
 static bool writable(const struct file *f) { return !(f->flags & O_PATH) && (f->flags & O_ACCMODE) != O_RDONLY; }
 
+#define RLIMIT_FSIZE 1
+
+/* Is there no room for such a size below RLIMIT_FSIZE? Then SIGXFSZ says so. */
+static bool over_limit(u64 size) {
+    if (size <= current->process->rlimit[RLIMIT_FSIZE][0]) return false;
+    send_signal(current, SIGXFSZ);
+    return true;
+}
+
 static ssize_t move_at(struct file *f, struct io *io, u64 pos, bool write) {
     if (write ? !writable(f) : !readable(f)) return -EBADF;
     if (S_ISDIR(f->inode->mode)) return -EISDIR;
     if (write ? !f->ops->write : !f->ops->read) return -EINVAL;
     io->left = MIN(io->left, RW_MAX);
     if (io->user && !io->next && !user_range_ok(io->base, io->left)) return -EFAULT;
+    if (write && S_ISREG(f->inode->mode) && io->left) {
+        u64 limit = current->process->rlimit[RLIMIT_FSIZE][0], at = f->flags & O_APPEND ? f->inode->size : pos;
+        if (over_limit(at + 1)) return -EFBIG;
+        io->left = MIN(io->left, limit - at);
+    }
     ssize_t n = write ? f->ops->write(f, io, pos) : f->ops->read(f, io, pos);
     if (n > 0 && write && f->flags & O_DSYNC && f->ops->sync) f->ops->sync(f);
     if (n == -EPIPE && write) send_signal(current, SIGPIPE);
@@ -68,21 +82,24 @@ long sys_pwrite64(int fd, const char *buf, size_t count, off_t offset) {
     return move_fd(fd, (char *)buf, count, true, true, offset);
 }
 
-static long move_vector(int fd, const struct iovec *iov, int count, bool write) {
+static long move_vector(int fd, const struct iovec *iov, int count, bool write, bool positioned, off_t offset) {
+    if (positioned && offset < 0) return -EINVAL;
     struct file *f = fd_get(fd);
     struct iovec few[8], *vector;
     struct io io;
-    long result = !f || !(write ? writable(f) : readable(f)) ? -EBADF : io_vector(&io, iov, count, few, &vector);
+    long result = !f || !(write ? writable(f) : readable(f)) ? -EBADF : positioned && f->ops->stream ? -ESPIPE : io_vector(&io, iov, count, few, &vector);
     if (!result) {
-        if (io.left) result = move(f, &io, write);
+        if (io.left) result = positioned ? move_at(f, &io, offset, write) : move(f, &io, write);
         if (vector != few) kfree(vector);
     }
     file_put(f);
     return result;
 }
 
-long sys_readv(int fd, const struct iovec *iov, int count) { return move_vector(fd, iov, count, false); }
-long sys_writev(int fd, const struct iovec *iov, int count) { return move_vector(fd, iov, count, true); }
+long sys_readv(int fd, const struct iovec *iov, int count) { return move_vector(fd, iov, count, false, false, 0); }
+long sys_writev(int fd, const struct iovec *iov, int count) { return move_vector(fd, iov, count, true, false, 0); }
+long sys_preadv(int fd, const struct iovec *iov, int count, off_t offset) { return move_vector(fd, iov, count, false, true, offset); }
+long sys_pwritev(int fd, const struct iovec *iov, int count, off_t offset) { return move_vector(fd, iov, count, true, true, offset); }
 
 #define SEEK_SET 0
 #define SEEK_CUR 1
@@ -111,55 +128,94 @@ long sys_lseek(int fd, off_t offset, int whence) {
     return result;
 }
 
+/* Where a copy starts, and where it has come to: in the program's variable, or at the file's own position. */
+static int offset_get(const struct file *f, const off_t *user, off_t *pos) {
+    *pos = f->pos;
+    if (user && get_user(*pos, user)) return -EFAULT;
+    return *pos < 0 ? -EINVAL : 0;
+}
+static int offset_put(struct file *f, off_t *user, off_t pos) {
+    if (user) return put_user(pos, user);
+    f->pos = pos;
+    return 0;
+}
+
+static long copy(struct file *in, off_t *in_user, struct file *out, off_t *out_user, size_t count) {
+    off_t from, to;
+    long error = offset_get(in, in_user, &from), done = 0;
+    if (!error) error = offset_get(out, out_user, &to);
+    char *page = error ? NULL : alloc_page();
+    if (!page) return error ? error : -ENOMEM;
+    count = MIN(count, RW_MAX);
+    while ((size_t)done < count) {
+        struct io get = { .base = page, .left = MIN(count - done, PAGE_SIZE) }, put = { .base = page };
+        put.left = error = move_at(in, &get, from, false);
+        if (error <= 0 || (error = move_at(out, &put, to, true)) < 0) break;
+        from += error;
+        to += error;
+        done += error;
+        if (put.left || signal_pending()) break;
+    }
+    free_pages(page, 0);
+    if (offset_put(in, in_user, from) || offset_put(out, out_user, to)) return -EFAULT;
+    return done ? done : MIN(error, 0);
+}
+
 long sys_sendfile(int out_fd, int in_fd, off_t *offset, size_t count) {
     struct file *in = fd_get(in_fd), *out = fd_get(out_fd);
-    off_t pos = 0;
     long result = -EBADF;
-    char *page = NULL;
-    if (!in || !out || !readable(in) || !writable(out)) goto done;
-    result = -EINVAL;
-    if (out->flags & O_APPEND || !in->ops->read || !out->ops->write) goto done;
-    result = S_ISREG(in->inode->mode) || S_ISBLK(in->inode->mode) ? 0 : -EINVAL;
-    if (result) goto done;                      /* the source must be one that could be mapped */
-    pos = in->pos;
-    if (offset) {
-        result = -EFAULT;
-        if (get_user(pos, offset)) goto done;
-        result = -EINVAL;
-        if (pos < 0) goto done;
-    }
-    result = -ENOMEM;
-    if (!(page = alloc_page())) goto done;
-    result = 0;
-    count = MIN(count, RW_MAX);
-    while (count) {
-        ssize_t n = vfs_read_at(in, pos, page, MIN(count, PAGE_SIZE));
-        if (n <= 0) {
-            if (!result) result = n;
-            break;
-        }
-        struct io io = { .base = page, .left = n };
-        ssize_t written = move(out, &io, true);
-        if (written < 0) {
-            if (!result) result = written;
-            break;
-        }
-        result += written;
-        pos += written;
-        count -= written;
-        if (written < n || signal_pending()) break;
-    }
-    if (offset && put_user(pos, offset)) result = -EFAULT;
-    if (!offset) in->pos = pos;
-done:
-    if (page) free_pages(page, 0);
+    if (!in || !out || !readable(in) || !writable(out)) ;
+    else if (in->ops->stream) result = offset ? -ESPIPE : -EINVAL;      /* what is read must not be lost */
+    else if (out->flags & O_APPEND || S_ISDIR(in->inode->mode) || !in->ops->read) result = -EINVAL;
+    else result = copy(in, offset, out, NULL, count);
     file_put(in);
     file_put(out);
     return result;
 }
 
+long sys_copy_file_range(int in_fd, off_t *in_offset, int out_fd, off_t *out_offset, size_t count, unsigned flags) {
+    struct file *in = fd_get(in_fd), *out = fd_get(out_fd);
+    long result = -EBADF;
+    off_t from, to;
+    if (flags) result = -EINVAL;
+    else if (!in || !out || !readable(in) || !writable(out) || out->flags & O_APPEND) ;
+    else if (S_ISDIR(in->inode->mode) || S_ISDIR(out->inode->mode)) result = -EISDIR;
+    else if (!S_ISREG(in->inode->mode) || !S_ISREG(out->inode->mode)) result = -EINVAL;
+    else if (!(result = offset_get(in, in_offset, &from)) && !(result = offset_get(out, out_offset, &to))) {
+        bool overlap = in->inode == out->inode && (u64)from < to + count && (u64)to < from + count;
+        result = overlap ? -EINVAL : copy(in, in_offset, out, out_offset, count);
+    }
+    file_put(in);
+    file_put(out);
+    return result;
+}
+
+/* With the range in memory or on the disk: pages that are holes are filled, by writing back what they read as. */
+long sys_fallocate(int fd, int mode, off_t offset, off_t length) {
+    struct file *f = fd_get(fd);
+    u64 end;
+    long error = !f || f->flags & O_PATH ? -EBADF : offset < 0 || length <= 0 ? -EINVAL : mode ? -EOPNOTSUPP : !writable(f) ? -EBADF : 0;
+    if (!error && !S_ISREG(f->inode->mode)) error = f->ops->stream ? -ESPIPE : S_ISDIR(f->inode->mode) ? -EISDIR : -ENODEV;
+    if (!error && __builtin_add_overflow(offset, length, (off_t *)&end)) error = -EFBIG;
+    char *page = error ? NULL : alloc_page();
+    if (!error && !page) error = -ENOMEM;
+    for (u64 pos = offset; !error && pos < end;) {
+        size_t n = MIN(PAGE_SIZE - pos % PAGE_SIZE, end - pos);
+        clear_page(page);
+        error = vfs_read_at(f, pos, page, n);
+        struct io io = { .base = page, .left = n };
+        if (error >= 0) error = move_at(f, &io, pos, true);
+        pos += MAX(error, 0);
+        error = error == 0 ? -EIO : MIN(error, 0);
+    }
+    if (page) free_pages(page, 0);
+    file_put(f);
+    return error;
+}
+
 int inode_truncate(struct inode *inode, u64 size) {
     if (!inode->ops->truncate) return -EINVAL;
+    if (size > inode->size && over_limit(size)) return -EFBIG;
     mutex_lock(&inode->lock);
     change_begin(inode->sb);
     int error = inode->ops->truncate(inode, size);
@@ -215,13 +271,4 @@ long sys_ioctl(int fd, unsigned command, unsigned long argument) {
     } else if (f->ops->ioctl) result = f->ops->ioctl(f, command, argument);
     file_put(f);
     return result;
-}
-
-#define LOCK_NB 4
-long sys_flock(int fd, int operation) {
-    /* Advisory locks are not kept; asking for one must not look granted. Unlocking is harmless. */
-    struct file *f = fd_get(fd);
-    if (!f) return -EBADF;
-    file_put(f);
-    return (operation & ~LOCK_NB) == 8 ? 0 : -EINVAL;
 }

@@ -15,9 +15,18 @@ void text_escaped(struct text *, const char *name);
 ssize_t text_read(struct file *, struct io *, u64 pos, int (*make)(struct file *, struct text *));
 void text_release(struct file *);
 
-/* procfs's two parts. Texts of a process get the task; it was alive at the call. */
-struct proc_text { const char *name; u32 mode; int (*make)(struct task *, struct text *); };
-extern const struct proc_text proc_task_texts[];    /* ends with a NULL name */
-extern const struct proc_text proc_system_texts[];
+/* procfs and sysfs: tables of what is always there, which end with a NULL path. Those of a process get the
+ * task; it was alive at the call. */
+enum proc_list { PROC_NONE, PROC_PROCESSES, PROC_THREADS, PROC_FDS, PROC_FDINFOS };
+struct proc_row {
+    const char *path;                           /* from the top; a directory has a row too */
+    u32 mode;                                   /* with the type */
+    int (*make)(struct task *, struct text *);  /* a file's text, or a link's */
+    int (*link)(struct task *, struct path *);  /* or a link to an object; the path is referenced */
+    int (*store)(struct task *, char *text);    /* what was written, without the end of the line */
+    enum proc_list list;                        /* what else a directory has */
+};
+extern const struct proc_row proc_task_rows[], proc_system_rows[], sysfs_rows[];
+bool may_look_into(const struct task *);        /* the inside of a process: by its user, or a tracer */
 int proc_mounts(struct task *, struct text *);
 int proc_mountinfo(struct task *, struct text *);

@@ -80,6 +80,7 @@ struct process {
     struct times gone;                      /* threads that are no more */
     struct times waited;                    /* children waited for, and theirs */
     u64 rlimit[16][2];                      /* soft, hard; RLIM_INFINITY is ~0 */
+    s16 oom_score_adj;                      /* -1000: never killed for memory, to 1000: the first */
 };
 
 struct task {

@@ -78,6 +78,7 @@ struct poll_table;
 #define O_CLOEXEC   002000000
 #define O_SYNC      004010000
 #define O_PATH      010000000
+#define O_TMPFILE   (020000000 | O_DIRECTORY)
 
 #define AT_FDCWD            (-100)
 #define AT_SYMLINK_NOFOLLOW 0x100
@@ -192,6 +193,7 @@ struct inode {
     u64 blocks;                     /* units of 512 bytes */
     struct timespec atime, mtime, ctime;
     s32 refs;
+    bool linkable;                  /* O_TMPFILE's: may get its first name */
     bool opaque;                    /* a directory of an overlay's layer that hides what is below it */
     struct cache cache;
     struct list dirty_link;         /* in sb->dirty while it has dirty pages, and so stays in memory */
@@ -199,6 +201,7 @@ struct inode {
     const struct inode_ops *ops;
     const struct file_ops *fops;    /* of a file opened on this inode */
     struct inode *hash_next;
+    struct lock *locks;             /* locks.c */
     struct pipe *pipe;              /* a FIFO's buffer while it is open */
     union {
         void *data;

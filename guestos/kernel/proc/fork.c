@@ -41,6 +41,7 @@ static struct process *new_process(struct task *child, struct process *parent, c
     p->sid = parent->sid;
     p->tty = parent->tty;
     memcpy(p->rlimit, parent->rlimit, sizeof(p->rlimit));
+    p->oom_score_adj = parent->oom_score_adj;
     p->exit_signal = a->flags & CLONE_PARENT ? parent->exit_signal : (int)a->exit_signal;
     p->parent = a->flags & CLONE_PARENT ? parent->parent : parent;
     return p->sighand ? p : NULL;
