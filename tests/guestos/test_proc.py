@@ -56,4 +56,4 @@ def test_top_and_free(busybox_disk):
 
 
 def test_pidof(busybox_disk):
-    assert busybox(busybox_disk, "pidof init", "pidof nobody", "readlink /proc/1/cwd /proc/1/exe") == "1\n/\n/bin/init\n"
+    assert busybox(busybox_disk, "pidof init", "pidof nobody", "readlink /proc/1/cwd", "readlink /proc/1/exe") == "1\n/\n/bin/init\n"

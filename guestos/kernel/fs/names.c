@@ -239,7 +239,7 @@ long sys_rmdir(const char *path) { return remove_name(AT_FDCWD, path, true); }
 #define RENAME_NOREPLACE 1
 #define RENAME_EXCHANGE 2
 
-/* Both exist. By way of a third name, which a crash may leave one of them under. */
+/* Both exist. By way of a third name; on a disk it is one change. */
 static int exchange(struct last *from, struct last *to, struct dentry *a, struct dentry *b) {
     static const char via[] = ".#exchange";
     struct inode *dir = path_inode(&from->dir), *other = path_inode(&to->dir);
@@ -247,14 +247,17 @@ static int exchange(struct last *from, struct last *to, struct dentry *a, struct
     struct dentry *d = dentry_lookup_locked(from->dir.dentry, via, sizeof(via) - 1);
     int error = IS_ERR(d) ? PTR_ERR(d) : d->inode ? -EBUSY : 0;
     if (!IS_ERR(d)) dentry_unhash(d), dentry_put(d);
-    if (!error) error = dir->ops->rename(dir, a->name, a->length, a->inode, dir, via, sizeof(via) - 1, NULL);
     if (error) return error;
-    error = other->ops->rename(other, b->name, b->length, b->inode, dir, a->name, a->length, NULL);
-    if (error) return dir->ops->rename(dir, via, sizeof(via) - 1, a->inode, dir, a->name, a->length, NULL), error;
-    error = dir->ops->rename(dir, via, sizeof(via) - 1, a->inode, other, b->name, b->length, NULL);
+    change_begin(dir->sb);
+    error = dir->ops->rename(dir, a->name, a->length, a->inode, dir, via, sizeof(via) - 1, NULL);
+    if (!error && (error = other->ops->rename(other, b->name, b->length, b->inode, dir, a->name, a->length, NULL)))
+        dir->ops->rename(dir, via, sizeof(via) - 1, a->inode, dir, a->name, a->length, NULL);
+    else if (!error) error = dir->ops->rename(dir, via, sizeof(via) - 1, a->inode, other, b->name, b->length, NULL);
+    change_end(dir->sb);
+    if (error) return error;
     if (dentry_move(a, to->dir.dentry, to->name, to->length)) dentry_unhash(a);
     if (dentry_move(b, from->dir.dentry, from->name, from->length)) dentry_unhash(b);
-    return error;
+    return 0;
 }
 
 /* With both directories locked. */
