@@ -168,7 +168,7 @@ class Tracer:
         if self.chosen is not None and number not in self.chosen:
             return
         registers = tuple(map(self._register, _ARGUMENTS))
-        call = Call(task.pid, task.comm, number, row.name if row else f"syscall_{number:#x}", registers, self.kernel.machine.retired)
+        call = Call(task.pid, task.comm, number, row.name if row else names.CHOICES["system_call"].get(number, f"syscall_{number:#x}"), registers, self.kernel.machine.retired)
         self.running[call.pid] = call, row
         if row is None:
             call.arguments = [hex(value) for value in registers]

@@ -17,7 +17,7 @@ OTHER = {"O_LARGEFILE", "CLONE_DETACHED", "RB_HALT_SYSTEM", "RB_POWER_OFF", "O_D
 
 
 def all_names() -> dict[str, int]:
-    found = {name: value for kind in names.CHOICES.values() for value, name in kind.items()}
+    found = {f"__NR_{name}" if kind == "system_call" else name: value for kind, values in names.CHOICES.items() for value, name in values.items()}
     found |= {name: value for kind in names.BITS.values() for value, _, name in kind}
     found |= {name: number for number, name in names.errors().items() if not name.startswith("ERESTART")}
     return found | {name: number for number, name in names.signals().items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from emu.guest import names
 from guestos import build, syscalls
 
 PAGE = build.ROOT / "docs" / "syscalls.md"
@@ -12,6 +13,10 @@ PAGE = build.ROOT / "docs" / "syscalls.md"
 def test_the_manual_is_current():
     """`make docs` writes it."""
     assert PAGE.read_text() == syscalls.markdown(sorted(syscalls.load(), key=lambda call: call.number)), "docs/syscalls.md is old: make docs"
+
+
+def test_numbers_are_linuxs():
+    assert {call.number: call.name for call in syscalls.load()}.items() <= names.CHOICES["system_call"].items()
 
 
 def test_prototypes_have_c_types():
