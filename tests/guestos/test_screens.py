@@ -101,10 +101,44 @@ def test_less():
         session.type(ENTER, "h", "q", "q")
 
 
+def test_sqlite():
+    with Session("sqlite3 -interactive /tmp/db") as session:
+        session.type("create table t (n integer, name text);", ENTER, "insert into t values (1, 'one'), (2, 'two'),", ENTER, "(3, NULL);", ENTER, shows="...> ")
+        session.type("select * from t;", ENTER, ".mode box", ENTER, UP, UP, ENTER, shows="│ 3 │")
+        session.type("select nothing from t;", ENTER, shows="Parse error")
+        session.type(".schema", ENTER, "select n,", ENTER, "  name fro", LEFT * 4, control("K"), " from t where n > 1", ENTER, ";", ENTER)
+        session.type(control("R"), "nothing", HOME, control("K"), "explain query plan select * from t order by n;", ENTER, ".tables", ENTER, ".nonsense", ENTER)
+        session.begin("with recursive c(x) as (select 1 union all select x + 1 from c) select count(*) from c;", ENTER)
+        session.type(control("C"), shows="interrupted")
+        session.type(".quit", ENTER)
+
+
+def masked_top(lines: list[str]) -> list[str]:
+    """top's screen without numbers, and of the processes those that the session starts."""
+    head = [re.sub(r"[\d.]+", "N", re.sub(r"^top.*", "top", line)).replace(" ", "") for line in lines[:7]]
+    rows = [line.split() for line in lines[7:]]
+    return head + sorted(" ".join([row[1], row[2], row[3], row[11]]) for row in rows if len(row) >= 12 and row[11] in ("sleep", "top"))
+
+
+def test_top():
+    with Session("sh -c 'sleep 1000 & exec top -d 100'", masked_top) as session:
+        session.type("M", shows="sleep")
+        session.type("c", shows="sleep 1000")
+        session.type("u", shows="Which user")
+        session.type("root", ENTER, shows="top -d 100")
+        session.type("E", shows="GiB Mem")
+        session.mask = None
+        session.type("h", shows="Help for Interactive Commands")
+        session.mask = masked_top
+        session.type(" ", "t", "m")
+        session.type("q")
+
+
 def test_python():
     with Session("python3 -E") as session:
         session.type("x = [i * i for i in range(5)]", ENTER, "x", ENTER, shows="[0, 1, 4, 9, 16]")
         session.type("def f(n):", ENTER, "    return n + y", ENTER, ENTER, "f(1)", ENTER, shows="NameError")
         session.type(UP, HOME, "y = 2; ", ENTER, shows="\n3\n")
-        session.type("while True: pass", ENTER, ENTER, control("C"), shows="KeyboardInterrupt")
+        session.begin("while True: pass", ENTER, ENTER)
+        session.type(control("C"), shows="KeyboardInterrupt")
         session.type("import str", TAB, ENTER, "print('\\u20ac')", ENTER, control("D"))

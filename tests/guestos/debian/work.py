@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# ruff: noqa: E401, E702 -- as much as possible in few lines
 """Processes, threads, signals, files and the library of python3."""
 import argparse, collections, contextlib, datetime, hashlib, json, os, pathlib, random, re, select, signal, struct, subprocess, sys, tempfile, threading, time
 
