@@ -5,6 +5,7 @@ Nothing of a package is run: what its installation scripts would do is done here
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -83,7 +84,14 @@ def _first_of_each(text: str) -> set[str]:
 def unpacked(packages: Iterable[str], cache: Path) -> list[Path]:
     """The directories in `cache` with the contents of the packages, which are fetched if they aren't there yet."""
     packages = list(packages)
-    missing = [name for name in packages if not (cache / name).is_dir()]
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(cache / ".downloading", "w") as lock:         # one process fetches, the others wait
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _fetch([name for name in packages if not (cache / name).is_dir()], cache)
+    return [cache / name for name in packages]
+
+
+def _fetch(missing: list[str], cache: Path) -> None:
     if missing:
         downloads = cache / ".download"
         shutil.rmtree(downloads, ignore_errors=True)
@@ -99,7 +107,6 @@ def unpacked(packages: Iterable[str], cache: Path) -> list[Path]:
         absent = [name for name in missing if not (cache / name).is_dir()]
         if absent:
             raise DebianError(f"apt-get fetched no {absent[0]}", "is it the name of a package and not a virtual one?")
-    return [cache / name for name in packages]
 
 
 def lay_out(packages: Iterable[str], out: Path, cache: Path, init: Path | None = None) -> list[str]:

@@ -19,7 +19,7 @@ TABLE = Path(__file__).parent / "kernel" / "syscalls.tbl"
 #: is in emu/guest/decode.py; a C type is written as what it is.
 TYPES = {
     "fd": "int", "dirfd": "int", "signal": "int", "path": "const char *", "string": "const char *", "strings": "char **",
-    "mount_data": "const void *", "string_out": "char *", "bytes_out": "void *", "directory_entries": "void *",
+    "mount_data": "const void *", "bytes": "const void *", "clone_args": "const void *", "string_out": "char *", "bytes_out": "void *", "directory_entries": "void *",
     "fd_pair": "int *", "tid_address": "int *", "futex_word": "u32 *", "mode": "mode_t", "device": "u64", "address": "u64", "hex": "u32",
     # What stands behind a pointer.
     "sigset": "u64", "fd_set": "u64", "cpu_set": "u64", "rlimit": "u64", "timespec_pair": "struct timespec",

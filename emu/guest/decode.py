@@ -190,6 +190,12 @@ class _Values:
         flags = [names.value("clone_flags", raw & ~0xFF)] if raw & ~0xFF else []
         return "|".join(flags + ([names.signal(raw & 0xFF)] if raw & 0xFF else [])) or "0"
 
+    def _clone_args(self, index: int, raw: int) -> str:
+        args = self.kernel.at("clone_args", raw)
+        shown = [f"flags={names.value('clone_flags', args.flags)}", f"exit_signal={names.signal(args.exit_signal)}"]
+        shown += [f"{name}={getattr(args, name):#x}" for name in ("parent_tid", "child_tid", "stack", "stack_size", "tls") if getattr(args, name)]
+        return f"{{{', '.join(shown)}}}"
+
     def _clock(self, index: int, raw: int) -> str:
         return names.CHOICES["clock"].get(raw) or str(_signed(raw, 4))
 
@@ -247,7 +253,10 @@ class _Values:
         return self._data(raw, self._next(index) if const or self.result is None else self.result)
 
     def _bytes_out(self, index: int, raw: int) -> str:
-        return hex(raw) if self.failed or raw == 0 else self._data(raw, self.result or 0)
+        return hex(raw) if self.failed or raw == 0 else self._data(raw, min(self.result or 0, self._next(index)))
+
+    def _bytes(self, index: int, raw: int) -> str:
+        return self._data(raw, self._next(index)) if raw else "NULL"
 
     def _void(self, index: int, raw: int) -> str:
         return hex(raw)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -102,6 +103,9 @@ int main(void) {
     syscall(SYS_getsockname, 11, &peer, &length);                                       //= getsockname(11, {sa_family=AF_UNIX, sun_path=@"name"}, [7]) = 0
     syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);                                       //= socket(AF_INET, SOCK_STREAM, 0) = 12
     syscall(SYS_connect, 12, &port, sizeof(port));                                      //= connect(12, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = -ECONNREFUSED
+    syscall(SYS_clone3, &(unsigned long[11]){ CLONE_THREAD, 0, 16, 0, SIGCHLD }, 88L);  //= clone3({flags=CLONE_THREAD, exit_signal=SIGCHLD, child_tid=0x10}, 88) = -EINVAL
+    syscall(SYS_getxattr, "/tmp", "user.none", data, 64L);                              //= getxattr("/tmp", "user.none", 0x*, 64) = -E*
+    syscall(SYS_setsockopt, 12, SOL_SOCKET, SO_REUSEADDR, &one, 4);                     //= setsockopt(12, SOL_SOCKET, 2, "\1\0\0\0", 4) = 0
     syscall(SYS_execve, "/bin/nothing", words, none);                                   //= execve("/bin/nothing", ["/bin/nothing", "a b"], 0x* /* 0 vars */) = -ENOENT
     syscall(1000, 1L, 2L);                                                              //= syscall_0x3e8(0x1, 0x2, *) = -ENOSYS
     set = 0;
