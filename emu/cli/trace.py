@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from emu.guest.kernel import GuestKernel
     from emu.guest.layout import Struct
     from emu.guest.trace import Event
-    from emu.machine.result import RunResult
 
 #: Virtual ns without an event after which a call that has not returned is printed.
 PAUSE = 100_000_000
@@ -50,56 +49,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--append", default="", metavar="WORDS", help="words for the kernel's command line")
     parser.add_argument("--instructions", type=options.count, metavar="N", help="stop after exactly N instructions")
     parser.add_argument("--seed", type=options.number, default=0, help="start of the CPU's random numbers (default 0)")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line on standard output: calls, signals, exits, console output, the end")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, on standard output with the console's output, or to FILE: calls, signals, exits, the end")
 
 
 def main(arguments: argparse.Namespace) -> int:
+    _check(arguments)
+    arguments.kernel = None
+    with contextlib.ExitStack() as stack:
+        target = sys.stdout if arguments.json else sys.stderr
+        if arguments.output is not None:
+            target = stack.enter_context(open(arguments.output, "w", encoding="utf-8"))
+        return _trace(arguments, stack, lambda line: print(line, file=target, flush=arguments.output is None))
+
+
+def _trace(arguments: argparse.Namespace, stack: contextlib.ExitStack, say: Callable[[str], None]) -> int:
     from emu.cli import images, terminal
     from emu.guest.kernel import GuestKernel
     from emu.guest.trace import Call, Lines, Tracer
 
-    _check(arguments)
-    arguments.kernel = None
-    writer = None if arguments.json else terminal.Writer(sys.stdout.fileno())
-    console = (lambda data: _json({"event": "console", "text": data.decode("utf-8", "replace")})) if arguments.json else writer
-    descriptor = terminal.standard_input()
-    target = sys.stderr if arguments.output is None else open(arguments.output, "w", encoding="utf-8")
-
-    def report_json(event: Event) -> None:
+    def say_json(event: Event) -> None:
         if not isinstance(event, Call) or event.returned is not None:
-            _json(event.as_json())
+            say(json.dumps(event.as_json()))
 
-    with run.machine_for(arguments, console) as machine:
-        kernel = GuestKernel(machine, images.paths().kernel)
-        lines = Lines(lambda line: print(line, file=target, flush=target is sys.stderr))
-        selection = Selection(arguments, kernel, report_json if arguments.json else lines)
-        tracer = Tracer(kernel, selection.report, calls=selection.calls, wanted=selection.wanted, strings=arguments.strings, verbose=arguments.verbose)
-        on_terminal = terminal.interactive(descriptor)
-        if arguments.command is not None and not on_terminal and not arguments.stdin:
-            result = tracer.run(arguments.instructions)
-        else:
-            keyboard = terminal.Keyboard(descriptor)
+    writer = terminal.Writer(sys.stdout.fileno())
+    console: Callable[[bytes], None] = writer
+    if arguments.json and arguments.output is None:
+        console = lambda data: say(json.dumps({"event": "console", "text": data.decode("utf-8", "replace")}))
+    machine = stack.enter_context(run.machine_for(arguments, console))
+    kernel = GuestKernel(machine, images.paths().kernel)
+    lines = Lines(say)
+    selection = Selection(arguments, kernel, say_json if arguments.json else lines)
+    tracer = Tracer(kernel, selection.report, calls=selection.calls, wanted=selection.wanted, strings=arguments.strings, verbose=arguments.verbose)
 
-            def wait(seconds: float | None) -> bytes | None:
-                if machine.now - selection.latest > PAUSE:
-                    lines.pause()
-                return keyboard.read(seconds)
+    descriptor = terminal.standard_input()
+    on_terminal = terminal.interactive(descriptor)
+    keyboard = terminal.Keyboard(descriptor)
 
-            def watched(limit: int, _: Callable) -> RunResult:
-                return tracer.run(limit, wait)
-
-            with terminal.raw(descriptor) if on_terminal else contextlib.nullcontext():
-                result = terminal.interact(machine, keyboard, arguments.instructions, watched)
-        if arguments.json:
-            for call in tracer.unfinished():
-                _json(call.as_json())
-            _json({"event": "end", "reason": result.reason.value, "status": result.status, "instructions": result.retired})
-        else:
+    def wait(seconds: float | None) -> bytes | None:
+        if machine.now - selection.latest > PAUSE and not arguments.json:
             lines.pause()
-            writer.finish()
-            if target is not sys.stderr:
-                target.close()
-        return run.exit_status(result, arguments.command is not None, quiet=arguments.json)
+        return keyboard.read(seconds)
+
+    if arguments.command is not None and not on_terminal and not arguments.stdin:
+        result = tracer.run(arguments.instructions)
+    else:
+        with terminal.raw(descriptor) if on_terminal else contextlib.nullcontext():
+            result = terminal.interact(machine, keyboard, arguments.instructions, lambda limit, _: tracer.run(limit, wait))
+    writer.finish()
+    if arguments.json:
+        for call in tracer.unfinished():
+            if selection.all or call.pid in selection.chosen:
+                say(json.dumps(call.as_json()))
+        say(json.dumps({"event": "end", "reason": result.reason.value, "status": result.status, "instructions": result.retired}))
+    else:
+        lines.pause()
+    return run.exit_status(result, arguments.command is not None, quiet=arguments.json)
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -112,10 +116,6 @@ def _check(arguments: argparse.Namespace) -> None:
         arguments.command = f"exec {shlex.join(arguments.program)}"
     elif arguments.command is None:
         arguments.all = True
-
-
-def _json(data: dict) -> None:
-    print(json.dumps(data), flush=True)
 
 
 class Selection:

@@ -54,6 +54,13 @@ def test_json_is_one_object_a_line(guest):
     assert events[-1]["status"] == 0
 
 
+def test_json_to_a_file(guest, tmp_path):
+    result = ringzero("trace", "--json", "-o", tmp_path / "calls", "-f", "-c", "cat /etc/hostname")
+    events = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
+    assert result.stdout == b"ringzero\n" and {event["event"] for event in events} == {"call", "exit", "end"}
+    assert len({event["pid"] for event in events if "pid" in event}) == 2
+
+
 def test_first_process_by_name(guest):
     result = ringzero("trace", "-f", "-e", "execve,getpid", "--append", "init=/bin/sh", "-c", "cat /etc/hostname; exit 4")
     assert result.returncode == 4 and calls(result)[0] == b"getpid" and b'execve("/bin/cat"' in result.stderr
