@@ -7,7 +7,7 @@
 enum { AF_UNSPEC, AF_UNIX, AF_INET };
 enum { SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_SEQPACKET = 5 };
 enum { SO_REUSEADDR = 2, SO_PASSCRED = 16 };            /* the others are calls.c's */
-enum { MSG_PEEK = 2, MSG_CTRUNC = 8, MSG_TRUNC = 0x20, MSG_DONTWAIT = 0x40, MSG_WAITALL = 0x100, MSG_NOSIGNAL = 0x4000,
+enum { MSG_OOB = 1, MSG_PEEK, MSG_CTRUNC = 8, MSG_TRUNC = 0x20, MSG_DONTWAIT = 0x40, MSG_WAITALL = 0x100, MSG_ERRQUEUE = 0x2000, MSG_NOSIGNAL = 0x4000,
        MSG_CMSG_CLOEXEC = 0x40000000 };
 
 struct address {
@@ -19,7 +19,7 @@ struct address {
     };
 };
 struct ucred { pid_t pid; uid_t uid; gid_t gid; };
-struct rights { s32 refs, count; struct file *file[]; };        /* descriptors under way: the files, referenced */
+struct rights { s32 refs, count; struct rights *next; struct file *file[]; };   /* descriptors under way: the files, referenced */
 
 struct packet {                             /* a datagram, or a piece of a stream */
     struct list link;
@@ -74,7 +74,8 @@ struct socket {
     struct list all, link;                  /* in all_sockets; in a listener's pending */
     struct file *file;                      /* not referenced; NULL before it is accepted */
     int outside;                            /* collect_garbage: references from elsewhere than queues */
-    bool scanned;
+    bool reached;
+    struct socket *next_reached;
 };
 extern struct list all_sockets;
 
@@ -107,6 +108,7 @@ void socket_empty(struct socket *);         /* the packets are freed */
 ssize_t socket_read(struct file *, struct io *, u64 pos);       /* with f->data, as file operations */
 ssize_t socket_write(struct file *, struct io *, u64 pos);
 long socket_ioctl(struct file *, unsigned command, unsigned long argument);
+struct rights *rights_new(size_t count);    /* with none yet; NULL: no memory */
 void rights_put(struct rights *);           /* NULL is fine */
 void packet_free(struct packet *);
 void collect_garbage(void);                 /* sockets that only their own queues still refer to */

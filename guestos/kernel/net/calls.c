@@ -127,8 +127,7 @@ static int rights_from_user(struct message *m, const int __user *from, size_t co
     int fds[SCM_MAX_FD];
     if (count > SCM_MAX_FD || m->rights) return -EINVAL;
     if (copy_from_user(fds, from, count * sizeof(*fds))) return -EFAULT;
-    if (!(m->rights = kzalloc(sizeof(*m->rights) + count * sizeof(struct file *)))) return -ENOMEM;
-    m->rights->refs = 1;
+    if (!(m->rights = rights_new(count))) return -ENOMEM;
     for (size_t i = 0; i < count; i++)
         if (!(m->rights->file[m->rights->count++] = fd_get(fds[i]))) return -EBADF;
     return 0;
@@ -176,6 +175,7 @@ static void rights_to_user(struct msghdr *h, struct message *m, bool cloexec) {
 static long send_message(struct socket *s, struct file *f, struct msghdr *h, struct io *io, int flags) {
     struct address to;
     struct message m = { .name = h->name ? &to : NULL, .flags = flags | (waits(f) ? 0 : MSG_DONTWAIT), .cred = current_ucred() };
+    if (flags & (MSG_OOB | MSG_ERRQUEUE)) return -EOPNOTSUPP;
     long n = h->name ? address_from_user(&to, h->name, h->name_length) : 0;
     if (!n && s->family == &unix_family) n = control_from_user(&m, h);
     if (!n) n = socket_send(s, io, &m);
@@ -187,7 +187,7 @@ static long send_message(struct socket *s, struct file *f, struct msghdr *h, str
 static long receive_message(struct socket *s, struct file *f, struct msghdr *h, struct io *io, int flags) {
     struct address from = { 0 };
     struct message m = { .name = &from, .flags = flags | (waits(f) ? 0 : MSG_DONTWAIT) };
-    long n = socket_receive(s, io, &m);
+    long n = flags & (MSG_OOB | MSG_ERRQUEUE) ? -EOPNOTSUPP : socket_receive(s, io, &m);
     if (n >= 0 && s->options >> SO_PASSCRED & 1) control_to_user(h, &m, SCM_CREDENTIALS, &m.cred, sizeof(m.cred));
     if (n >= 0 && m.rights) rights_to_user(h, &m, flags & MSG_CMSG_CLOEXEC);
     rights_put(m.rights);

@@ -11,7 +11,8 @@
 
 enum { IFF_UP = 1, IFF_LOOPBACK = 8, IFF_RUNNING = 0x40 };
 enum { SIOCGIFCONF = 0x8912, SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCGIFADDR, SIOCSIFADDR, SIOCGIFNETMASK = 0x891b, SIOCSIFNETMASK,
-       SIOCGIFMTU = 0x8921, SIOCGIFINDEX = 0x8933 };
+       SIOCGIFMTU = 0x8921, SIOCGIFHWADDR = 0x8927, SIOCGIFINDEX = 0x8933 };
+#define ARPHRD_LOOPBACK 772
 
 static u16 swap16(u16 x) { return x << 8 | x >> 8; }
 
@@ -123,6 +124,7 @@ static long inet_ioctl(struct socket *s, unsigned command, unsigned long argumen
     case SIOCSIFADDR: dev->ip = r.address.ip; break;
     case SIOCGIFNETMASK: r.address.family = AF_INET, r.address.port = 0, r.address.ip = dev->mask; break;
     case SIOCSIFNETMASK: dev->mask = r.address.ip; break;
+    case SIOCGIFHWADDR: r.value = ARPHRD_LOOPBACK, memset(r.room + 4, 0, sizeof(r.room) - 4); break;
     case SIOCGIFMTU: r.value = dev->mtu; break;
     case SIOCGIFINDEX: r.value = dev->index; break;
     default: return -EINVAL;

@@ -62,7 +62,33 @@ static int unix_claim(struct socket *s) { return s->bound ? 0 : -EINVAL; }
 
 const struct family unix_family = { AF_UNIX, sizeof(u16), unix_bind, unix_find, unix_claim, ~0u, -EINVAL, -ENOTCONN, -ENOTCONN, NULL };
 
-/* ---- garbage ---- */
+/* ---- descriptors under way ---- */
+
+static int rights_alive;
+static bool freeing;                        /* some of them; others wait for that to end */
+
+struct rights *rights_new(size_t count) {
+    struct rights *rights = kzalloc(sizeof(*rights) + count * sizeof(struct file *));
+    if (!rights) return NULL;
+    rights->refs = 1;
+    rights_alive++;
+    return rights;
+}
+
+/* Closing a socket may free the rights in its queue, which closes another, and so on: not on the stack. */
+void rights_put(struct rights *rights) {
+    static struct rights *ended;
+    if (!rights || --rights->refs) return;
+    rights->next = ended;
+    ended = rights;
+    if (freeing) return;
+    for (freeing = true; (rights = ended); rights_alive--) {
+        ended = rights->next;
+        for (int i = 0; i < rights->count; i++) file_put(rights->file[i]);
+        kfree(rights);
+    }
+    freeing = false;
+}
 
 /* For every socket that descriptors queued at s, or s as a listener, refer to. */
 static void each_held(struct socket *s, void (*visit)(struct socket *)) {
@@ -74,7 +100,14 @@ static void each_held(struct socket *s, void (*visit)(struct socket *)) {
     list_for_each(child, &s->pending, link) visit(child);
 }
 static void not_from_outside(struct socket *s) { s->outside--; }
-static void reach(struct socket *s) { s->outside = MAX(s->outside, 1); }
+
+static struct socket *reached;              /* and not yet looked into */
+static void reach(struct socket *s) {
+    if (s->reached) return;
+    s->reached = true;
+    s->next_reached = reached;
+    reached = s;
+}
 
 /* A descriptor sent over the very socket it stands for would live for ever. So: count the references
  * to each socket that aren't from queues, spread from those that have any, and empty the others' queues. */
@@ -82,22 +115,20 @@ void collect_garbage(void) {
     struct list garbage = LIST_INIT(garbage);
     struct socket *s;
     struct packet *p, *next;
+    if (!rights_alive || freeing) return;
     list_for_each(s, &all_sockets, all) {
         s->outside = s->file ? s->file->refs : 1;       /* 1: its listener's */
-        s->scanned = false;
+        s->reached = false;
     }
     list_for_each(s, &all_sockets, all) each_held(s, not_from_outside);
-    for (bool more = true; more;) {
-        more = false;
-        list_for_each(s, &all_sockets, all) {
-            if (s->scanned || s->outside <= 0) continue;
-            s->scanned = more = true;
-            each_held(s, reach);
-        }
+    list_for_each(s, &all_sockets, all) if (s->outside > 0) reach(s);
+    while ((s = reached)) {
+        reached = s->next_reached;
+        each_held(s, reach);
     }
     list_for_each(s, &all_sockets, all)
         list_for_each_safe(p, next, &s->packets, link) {
-            if (s->scanned) break;
+            if (s->reached) break;
             list_del(&p->link);
             s->queued -= p->end - p->begin + p->overhead;
             list_add_tail(&garbage, &p->link);

@@ -42,12 +42,6 @@ int socket_take_error(struct socket *s) {
 
 /* ---- queues ---- */
 
-void rights_put(struct rights *rights) {
-    if (!rights || --rights->refs) return;
-    for (int i = 0; i < rights->count; i++) file_put(rights->file[i]);
-    kfree(rights);
-}
-
 void packet_free(struct packet *p) {
     rights_put(p->rights);
     kfree(p);
@@ -189,6 +183,7 @@ void socket_join(struct socket *s, struct socket *peer) {
 static int connect(struct socket *s, struct address *a, bool wait) {
     struct address from = s->name;
     if (connects(s) && s->state != UNCONNECTED) return s->state == CONNECTED ? -EISCONN : -EINVAL;
+    if (connects(s) && a->family == AF_UNSPEC) return -EINVAL;
     struct socket *to = a->family == AF_UNSPEC ? NULL : s->family->find(s, a, &from), *child = NULL;
     if (IS_ERR(to)) return PTR_ERR(to);
     s->name = from;
@@ -210,6 +205,7 @@ static int connect(struct socket *s, struct address *a, bool wait) {
         s->cred = child->cred;
         child->cred = to->cred;
         child->options = to->options;
+        child->protocol = to->protocol;
         child->name = *a;
         child->via = s->via;
         socket_join(s, child);
@@ -256,6 +252,7 @@ static void socket_close(struct socket *s) {
         if (!list_empty(&s->packets)) s->peer->error = -ECONNRESET;
         socket_shutdown(s, 2);
     }
+    bool listened = s->state == LISTENING;
     s->state = CLOSED;
     list_del(&s->all);
     while (!list_empty(&s->pending)) {
@@ -265,7 +262,7 @@ static void socket_close(struct socket *s) {
         socket_close(child);
     }
     socket_empty(s);
-    wake_all();
+    if (s->wanted || listened) wake_all();
     inode_put(s->inode);
     socket_put(s->peer);
     socket_put(s);

@@ -439,6 +439,21 @@ static void queued_descriptors_are_closed(void) {
     nap(50);
     CHECK(read(q[0], text, 1) == 0);
 }
+static void descriptors_nest_deeply(void) {
+    int hold[2], next[2], p[2];
+    CHECK(!pipe(p) && !socketpair(AF_UNIX, SOCK_DGRAM, 0, hold));
+    send_fds(hold[0], &p[1], 1);
+    close(p[1]);
+    for (int i = 0; i < 3000; i++) {                    /* each socket is in the queue of the next one */
+        CHECK(!socketpair(AF_UNIX, SOCK_DGRAM, 0, next));
+        if (send_fds(next[0], hold, 2) != 1) CHECK(errno == ETOOMANYREFS);      /* Linux has enough */
+        close(hold[0]); close(hold[1]);
+        memcpy(hold, next, sizeof hold);
+    }
+    close(hold[0]); close(hold[1]);
+    nap(50);
+    CHECK(read(p[0], text, 1) == 0);
+}
 static void credentials_are_passed(void) {
     int on = 1, pid;
     struct ucred c;
@@ -513,6 +528,8 @@ static void inet_streams(void) {
     CHECK((s = accept(l, (struct sockaddr *)&a, &n)) >= 0 && n == sizeof a && a.sin_addr.s_addr == htonl(INADDR_LOOPBACK) && ntohs(a.sin_port) == port_of(c));
     CHECK(!getpeername(c, (struct sockaddr *)&a, &n) && ntohs(a.sin_port) == port && port_of(s) == port);
     CHECK(write(c, "hello", 5) == 5 && read(s, text, 9) == 5 && write(s, "back", 4) == 4 && read(c, text, 9) == 4);
+    int protocol;
+    CHECK(!getsockopt(s, SOL_SOCKET, SO_PROTOCOL, &protocol, &n) && protocol == IPPROTO_TCP);
     CHECK(!shutdown(c, SHUT_WR) && read(s, text, 1) == 0 && write(s, "x", 1) == 1 && read(c, text, 1) == 1);
     close(s);
     CHECK(read(c, text, 1) == 0);
@@ -642,7 +659,7 @@ static void interfaces_answer(void) {
 static const struct property properties[] = {
     T(pairs_carry_bytes), T(peeking_leaves_the_bytes), T(ends_are_seen), T(halves_are_shut), T(full_streams_wait), T(timeouts_end_waiting),
     T(connections_by_path), T(name_errors), T(abstract_names), T(backlogs_fill), T(datagrams_keep_their_bounds), T(datagrams_have_senders),
-    T(full_datagram_queues_wait), T(descriptors_are_passed), T(passed_sockets_work), T(queued_descriptors_are_closed),
+    T(full_datagram_queues_wait), T(descriptors_are_passed), T(passed_sockets_work), T(queued_descriptors_are_closed), T(descriptors_nest_deeply),
     T(credentials_are_passed), T(options_have_values), T(inet_streams), T(inet_refusals), T(inet_datagrams), T(addresses_are_reused),
     T(interfaces_answer), { NULL, NULL } };
 int main(int argc, char **argv) { return run_properties(properties, argc, argv); }
