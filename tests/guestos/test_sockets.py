@@ -31,7 +31,7 @@ DEBIAN = "b=/bin/busybox; mount -t tmpfs tmpfs /tmp; mkdir -p /tmp/w; $b mount -
     ("(echo there | $b nc -l -p 1234 > /tmp/got) & sleep 0.1; echo back | $b nc 127.0.0.1 1234; wait; cat /tmp/got", "there\nback\n"),
     ("echo page > /tmp/w/index.html; $b httpd -p 80 -h /tmp/w; sleep 0.1; $b wget -q -O - http://127.0.0.1/", "page\n"),
     ("$b nc 127.0.0.1 9", "nc: can't connect to remote host (127.0.0.1): Connection refused\n"),
-    ("$b ifconfig lo 2> /dev/null | $b grep -c -e Loopback -e 127.0.0.1 -e 'UP LOOPBACK RUNNING  MTU:65536'", "3\n"),
+    ("mount -t proc proc /proc; $b ifconfig lo | $b grep -c -e Loopback -e 127.0.0.1 -e 'UP LOOPBACK RUNNING  MTU:65536'", "3\n"),
     ("$b telnetd -F -p 23 -l /bin/sh & sleep 0.1; (sleep 0.1; echo 'tty; exit'; sleep 0.3) | $b nc 127.0.0.1 23 | $b grep -a pts", "/dev/pts/0\r\n"),
 ])  # fmt: skip
 def test_debian_busybox(script, expected):

@@ -7,6 +7,7 @@
 #include "lib.h"
 #include "mm.h"
 #include "sched.h"
+#include "socket.h"
 #include "task.h"
 
 #define TICK (NSEC_PER_SEC / 100)
@@ -174,6 +175,15 @@ static int make_boot_id(struct task *unused, struct text *out) {
     return add_uuid(out, bytes);
 }
 
+static int make_net_dev(struct task *unused, struct text *out) {
+    text_print(out, "Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame"
+                    " compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n");
+    for (struct netdev *dev = current->net->devices; dev; dev = dev->next)
+        text_print(out, "%6s: %7lu %7lu    0    0    0     0          0         0 %8lu %7lu    0    0    0     0       0          0\n",
+                   dev->name, dev->bytes, dev->packets, dev->bytes, dev->packets);
+    return 0;
+}
+
 #define DIRECTORY(path) { path, S_IFDIR | 0555, NULL, NULL, NULL, PROC_NONE }
 #define TEXT(path, make) { path, S_IFREG | 0444, make, NULL, NULL, PROC_NONE }
 #define LINK(path, make) { path, S_IFLNK | 0777, make, NULL, NULL, PROC_NONE }
@@ -186,7 +196,7 @@ const struct proc_row proc_system_rows[] = {
     { "sys/kernel/hostname", S_IFREG | 0644, make_hostname, NULL, store_hostname, PROC_NONE },
     TEXT("sys/kernel/ostype", make_ostype), TEXT("sys/kernel/osrelease", make_osrelease), TEXT("sys/kernel/pid_max", make_pid_max),
     TEXT("sys/kernel/cap_last_cap", make_last_cap), DIRECTORY("sys/kernel/random"), TEXT("sys/kernel/random/boot_id", make_boot_id),
-    TEXT("sys/kernel/random/uuid", make_uuid), DIRECTORY("sys/vm"), TEXT("sys/vm/overcommit_memory", make_zero), { 0 },
+    TEXT("sys/kernel/random/uuid", make_uuid), DIRECTORY("net"), TEXT("net/dev", make_net_dev), DIRECTORY("sys/vm"), TEXT("sys/vm/overcommit_memory", make_zero), { 0 },
 };
 
 const struct proc_row sysfs_rows[] = {

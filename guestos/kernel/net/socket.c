@@ -109,13 +109,13 @@ void socket_empty(struct socket *s) {
 static struct socket *destination(struct socket *s, struct message *m, struct address *from) {
     if (s->error) return ERR_PTR(socket_take_error(s));
     if (s->shut) return ERR_PTR(-EPIPE);
+    if (s->type != SOCK_STREAM) *from = s->name;
+    if (s->type != SOCK_STREAM && from->length == sizeof(from->family)) from->length = 0;
     if (connects(s)) {
         if (m->name && s->family == &unix_family) return ERR_PTR(s->state == CONNECTED ? -EISCONN : -EOPNOTSUPP);
         return s->state == CONNECTED ? socket_get(s->peer) : ERR_PTR(s->family->cant_send);
     }
     struct address to = m->name ? *m->name : s->peer_name;
-    *from = s->name;
-    if (from->length == sizeof(from->family)) from->length = 0;
     if (!s->peer || m->name) return to.length ? s->family->find(s, &to, from) : ERR_PTR(s->family->no_destination);
     return s->peer->state == CLOSED ? ERR_PTR(-ECONNREFUSED) : socket_get(s->peer);
 }
@@ -125,14 +125,16 @@ ssize_t socket_send(struct socket *s, struct io *io, struct message *m) {
     struct address from;
     struct socket *to = destination(s, m, &from);
     ssize_t done = 0, n = IS_ERR(to) ? PTR_ERR(to) : !stream && io->left > MIN(s->limit, s->family->datagram_max) ? -EMSGSIZE : 0;
-    for (; more && n >= 0; more = stream && io->left) {
+    while (more && n >= 0) {
         size_t least = stream && io->left > ATOMIC ? 1 : io->left;
         if (to) n = socket_wait(s, socket_has_room(to, least) || s->shut, !(m->flags & MSG_DONTWAIT), s->send_timeout);
         if (n < 0) break;
         if (to) mutex_lock(&to->lock);
+        bool lost = !to || to->eof || to->state == CLOSED, full = !lost && !socket_has_room(to, least);
         if (s->shut) n = -EPIPE;
-        else if (!to || to->eof || to->state == CLOSED) n = io->left, io->left = 0;     /* nobody will read it */
-        else if (socket_has_room(to, least)) n = put(to, io, stream ? MIN(io->left, to->limit - to->queued) : io->left, m, &from);
+        else if (lost) n = io->left, io->left = 0;
+        else if (!full) n = put(to, io, stream ? MIN(io->left, to->limit - to->queued) : io->left, m, &from);
+        more = full || (stream && io->left);            /* full: another one was faster */
         if (to) mutex_unlock(&to->lock);
         if (n > 0 && s->via) s->via->packets++, s->via->bytes += n;
         done += MAX(n, 0l);
@@ -155,7 +157,7 @@ ssize_t socket_receive(struct socket *s, struct io *io, struct message *m) {
         if (list_empty(&s->packets)) {
             more = !s->eof && !s->error;    /* another reader was faster */
             if (!done) error = socket_take_error(s);
-        } else if (done && p->rights) more = false;
+        } else if (done && (p->rights || (s->options >> SO_PASSCRED & 1 && memcmp(&p->cred, &m->cred, sizeof(m->cred))))) more = false;
         else if (!(error = io_put(io, p->data + p->begin, n))) {
             done += !stream && flags & MSG_TRUNC ? left : n;
             m->cred = p->cred;

@@ -1,6 +1,17 @@
 #!/bin/python3
 """Sockets, epoll, eventfd and pseudo-terminals as Python's library uses them."""
-import array, os, select, selectors, signal, socket, sys, threading
+import array
+import asyncio
+import fcntl
+import os
+import select
+import selectors
+import signal
+import socket
+import struct
+import sys
+import termios
+import threading
 
 # TCP: an echo server on epoll, and clients in threads.
 server = socket.create_server(("127.0.0.1", 0), backlog=8)
@@ -67,7 +78,7 @@ print(data, sender == b.getsockname() or sender[0], b.getsockname()[0])
 a.settimeout(0.05)
 try:
     a.recv(1)
-except TimeoutError as e:
+except TimeoutError:
     print("timed out")
 
 # AF_UNIX: names, credentials, descriptors.
@@ -97,7 +108,6 @@ print(len(poll.poll()), os.eventfd_read(event))
 pid, master = os.forkpty()
 if not pid:
     os.execv("/bin/sh", ["sh", "-c", 'test -t 0 && tty | sed "s/[0-9]*$/N/"; stty size; read line; echo "<$line>"; sleep 100'])
-import fcntl, struct, termios
 out = b""
 def until(text):
     global out
@@ -117,7 +127,6 @@ print(out, os.WTERMSIG(status) == signal.SIGINT)
 sys.stdout.flush()
 
 # asyncio: a server and its clients in one thread.
-import asyncio
 async def serve(reader, writer):
     writer.write((await reader.readline()).upper())
     await writer.drain()

@@ -301,6 +301,10 @@ static void datagrams_keep_their_bounds(void) {
     send(pair[0], "long", 4, 0);
     CHECK(recvmsg(pair[1], &m, 0) == 2 && m.msg_flags == MSG_TRUNC);
     FAILS(send(pair[0], text, sizeof text, 0), EMSGSIZE);
+    struct sockaddr_un from;
+    socklen_t length = sizeof from;
+    socket_pair(SOCK_SEQPACKET);
+    CHECK(send(pair[0], "one", 3, 0) == 3 && recvfrom(pair[1], text, 9, 0, (struct sockaddr *)&from, &length) == 3 && length == 0);
     socket_pair(SOCK_SEQPACKET);
     CHECK(send(pair[0], "one", 3, 0) == 3 && send(pair[0], "two", 3, 0) == 3 && recv(pair[1], text, 100, 0) == 3);
     close(pair[0]);
