@@ -100,7 +100,7 @@ static struct file *create_at(struct last *last, u32 flags, u32 mode, char *text
     int error = 0;
     bool created = false;
     if (!d->inode) {
-        error = dir->sb->volatile_names ? -ENOENT : dir_may_change(&last->dir);
+        error = dir_may_change(&last->dir);
         if (!error) error = !dir->ops->create ? -EACCES : dentry_make(d, S_IFREG | (mode & 07777 & ~current->fs->umask), 0, NULL);
         created = !error;
     } else if (flags & O_EXCL) error = -EEXIST;
