@@ -28,8 +28,8 @@ BUSYBOX_APPLETS = "[ ash awk busybox cmp cut dd diff du expr find id less more o
 
 def default_tree(programs: Iterable[Path], *, busybox: Path | None = None) -> list[Entry]:
     """Entries of the default disk: each of `programs` (host files) in /bin, and /etc, /dev, /proc,
-    /tmp, /run, /root, /home/guest; with `busybox`, that program as /bin/busybox and names for it."""
-    entries = [directory(f"/{name}") for name in ("bin", "dev", "etc", "home", "mnt", "proc", "run")]
+    /sys, /tmp, /run, /root, /home/guest; with `busybox`, that program as /bin/busybox and names for it."""
+    entries = [directory(f"/{name}") for name in ("bin", "dev", "etc", "home", "mnt", "proc", "run", "sys")]
     entries += [directory("/root", 0o700), directory("/home/guest", uid=1000, gid=1000), directory("/tmp", 0o1777)]
     taken = set()
     for program in sorted(programs):

@@ -31,17 +31,12 @@ DIFFERENCES = (
                "no_new_privs_stays strict_seccomp_kills_other_calls"),
     Difference("guest", "ptrace is not there yet",
                "a_tracer_sees_stops_and_memory ptrace_errors"),
-    Difference("guest", "locks on files are not there yet",
-               "flock_excludes_other_opens flock_is_shared_by_duplicates_and_ends_with_the_last flock_waits_for_its_turn "
-               "record_lock_errors record_locks_exclude_other_processes record_locks_split_and_end_with_any_close"),
-    Difference("guest", "threads are not finished",
-               "proc_task_lists_threads"),
     Difference("guest", "some calls on processes and signals are not there yet",
                "RLIMIT_CPU_sends_SIGXCPU RLIMIT_NPROC_bounds_a_users_processes a_parents_death_signal_comes "
                "exec_of_a_set_user_id_program_takes_its_owner getrusage_tells_of_oneself_and_of_children "
                "privileged_calls_are_EPERM_to_users"),
     Difference("guest", "memory calls that are not finished",
-               "RLIMIT_FSIZE_bounds_files a_mapping_may_grow_down dev_zero_maps_as_anonymous_memory splitting_and_joining_leaves_one_mapping "
+               "a_mapping_may_grow_down dev_zero_maps_as_anonymous_memory splitting_and_joining_leaves_one_mapping "
                "RLIMIT_AS_bounds_the_address_space RLIMIT_DATA_bounds_private_writable_memory RLIMIT_DATA_bounds_the_break "
                "a_gap_stays_below_what_grows madvise_errors mincore_tells_what_is_there mremap_moves_to_a_fixed_place "
                "mremap_of_shared_memory_stays_shared neighbours_of_one_kind_become_one "

@@ -1,6 +1,6 @@
 /* What the files of fs/ share among themselves. */
 #pragma once
-#include "vfs.h"
+#include "mount.h"
 
 extern const struct file_ops fifo_ops;              /* pipe.c; its open may sleep for the other end */
 
@@ -8,8 +8,10 @@ struct timespec time_now(void);
 bool in_group(gid_t gid);                           /* of current: its own or a supplementary one */
 
 void locks_release(struct inode *, const void *owner);      /* locks.c: a file or a descriptor table let go */
+void inotify_tell(struct inode *, bool data_changed);       /* of an inode with watches */
 struct flock;
 long file_lock(struct file *, unsigned command, struct flock __user *);
+long file_copy(struct file *in, off_t __user *in_offset, struct file *out, size_t);   /* bytes; fewer if a signal came */
 int inode_truncate(struct inode *, u64 size);       /* takes the lock; -EFBIG, -EISDIR, -EINVAL */
 int dir_may_change(const struct path *dir);         /* create or remove names: 0, -ENOENT, -EROFS, -EACCES */
 

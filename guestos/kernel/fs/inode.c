@@ -1,5 +1,5 @@
 /* Inodes in memory: found by (file system, number), counted, and checked for permission. */
-#include "vfs.h"
+#include "fs.h"
 #include "mm.h"
 #include "lib.h"
 #include "task.h"
@@ -81,6 +81,7 @@ void inode_touch(struct inode *inode, bool data_changed) {
     change_begin(inode->sb);
     if (inode->ops->changed) inode->ops->changed(inode);
     change_end(inode->sb);
+    if (inode->watches) inotify_tell(inode, data_changed);
 }
 
 bool inode_any_unlinked(struct superblock *sb) {

@@ -18,27 +18,14 @@ int dir_may_change(const struct path *dir) {
     return error ? error : dentry_copy_up(dir->dentry);
 }
 
-static int walk_name(int dirfd, const char *name, struct last *last) {
-    struct path start;
-    int error = path_start(dirfd, name, &start);
-    if (error) return error;
-    error = path_walk_last(&start, name, last);
-    path_put(&start);
+/* The directory of a program's path and its last component. */
+static int walk_user(int dirfd, const char *path, struct last *last) {
+    char *text = path_from_user(path);
+    if (IS_ERR(text)) return PTR_ERR(text);
+    int error = path_walk_last(dirfd, text, 0, last);
+    if (error) kfree(text);
+    else last->text = text;
     return error;
-}
-
-/* The directory of a program's path and its last component; *text is freed with the walk's end. */
-static int walk_user(int dirfd, const char *path, struct last *last, char **text) {
-    *text = path_from_user(path);
-    if (IS_ERR(*text)) return PTR_ERR(*text);
-    int error = walk_name(dirfd, *text, last);
-    if (error) kfree(*text);
-    return error;
-}
-
-static void walk_done(struct last *last, char *text) {
-    path_put(&last->dir);
-    kfree(text);
 }
 
 /* ---- one name, its directory locked; permissions are the caller's concern ---- */
@@ -104,7 +91,7 @@ static struct dentry *begin_create(struct last *last, bool directory) {
     struct inode *dir = path_inode(&last->dir);
     mutex_lock(&dir->lock);
     struct dentry *d = dentry_lookup_locked(last->dir.dentry, last->name, last->length);
-    int error = IS_ERR(d) ? PTR_ERR(d) : d->inode ? -EEXIST : (last->trailing && !directory) || dir->sb->volatile_names ? -ENOENT : dir_may_change(&last->dir);
+    int error = IS_ERR(d) ? PTR_ERR(d) : d->inode ? -EEXIST : last->trailing && !directory ? -ENOENT : dir_may_change(&last->dir);
     if (!error) return d;
     if (!IS_ERR(d)) dentry_put(d);
     mutex_unlock(&dir->lock);
@@ -113,7 +100,7 @@ static struct dentry *begin_create(struct last *last, bool directory) {
 
 static int create_at(int dirfd, const char *path, u32 mode, u32 rdev, const char *target) {
     struct last last;
-    int error = walk_name(dirfd, path, &last);
+    int error = path_walk_last(dirfd, path, 0, &last);
     if (error) return error;
     struct dentry *d = begin_create(&last, S_ISDIR(mode));
     error = IS_ERR(d) ? PTR_ERR(d) : 0;
@@ -122,7 +109,7 @@ static int create_at(int dirfd, const char *path, u32 mode, u32 rdev, const char
         dentry_put(d);
         mutex_unlock(&path_inode(&last.dir)->lock);
     }
-    path_put(&last.dir);
+    last_put(&last);
     return error;
 }
 
@@ -171,7 +158,7 @@ long sys_linkat(int from_fd, const char *from, int to_fd, const char *to, int fl
     kfree(text);
     if (error) return error;
     struct last last;
-    error = walk_user(to_fd, to, &last, &text);
+    error = walk_user(to_fd, to, &last);
     if (!error) {
         struct dentry *d = begin_create(&last, false);
         error = IS_ERR(d) ? PTR_ERR(d) : 0;
@@ -184,7 +171,7 @@ long sys_linkat(int from_fd, const char *from, int to_fd, const char *to, int fl
             dentry_put(d);
             mutex_unlock(&path_inode(&last.dir)->lock);
         }
-        walk_done(&last, text);
+        last_put(&last);
     }
     path_put(&source);
     return error;
@@ -203,8 +190,7 @@ static int may_remove(const struct path *dir, struct dentry *d) {
 
 static int remove_name(int dirfd, const char *path, bool directory) {
     struct last last;
-    char *text;
-    int error = walk_user(dirfd, path, &last, &text);
+    int error = walk_user(dirfd, path, &last);
     if (error) return error;
     struct inode *dir = path_inode(&last.dir);
     if (!last.length) error = directory ? -EBUSY : -EISDIR;
@@ -225,7 +211,7 @@ static int remove_name(int dirfd, const char *path, bool directory) {
     mutex_unlock(&dir->lock);
     if (!IS_ERR(d)) dentry_put(d);      /* unlocked: the last use frees the file's blocks */
 out:
-    walk_done(&last, text);
+    last_put(&last);
     return error;
 }
 
@@ -283,14 +269,9 @@ static int rename_locked(struct last *from, struct last *to, struct dentry *d, s
 long sys_renameat2(int from_fd, const char *from_path, int to_fd, const char *to_path, unsigned flags) {
     if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE)) return -EINVAL;
     struct last from, to;
-    char *from_text, *to_text;
-    int error = walk_user(from_fd, from_path, &from, &from_text);
+    int error = walk_user(from_fd, from_path, &from);
     if (error) return error;
-    error = walk_user(to_fd, to_path, &to, &to_text);
-    if (error) {
-        walk_done(&from, from_text);
-        return error;
-    }
+    if ((error = walk_user(to_fd, to_path, &to))) return last_put(&from), error;
     struct dentry *d = NULL, *target = NULL;
     if (from.dir.mnt != to.dir.mnt) error = -EXDEV;
     else if (!from.length || name_is_dots(from.name, from.length)) error = -EBUSY;
@@ -311,8 +292,8 @@ long sys_renameat2(int from_fd, const char *from_path, int to_fd, const char *to
 out:
     if (target) dentry_put(target);
     if (d) dentry_put(d);
-    walk_done(&to, to_text);
-    walk_done(&from, from_text);
+    last_put(&to);
+    last_put(&from);
     return error;
 }
 long sys_renameat(int from_fd, const char *from, int to_fd, const char *to) {

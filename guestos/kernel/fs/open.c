@@ -84,76 +84,38 @@ static struct file *open_existing(const struct path *path, u32 flags) {
     return file;
 }
 
-/* Create `last` in its directory, or open what is there; one try, *again set at a symlink, whose
- * text then is in `text`. */
-static struct file *create_at(struct last *last, u32 flags, u32 mode, char *text, bool *again) {
+/* Make the name that isn't there; -EEXIST if it is by now. */
+static struct file *create(struct last *last, u32 flags, u32 mode) {
     struct inode *dir = path_inode(&last->dir);
-    if (!last->length) return ERR_PTR(-EISDIR);
-    if (last->trailing) return ERR_PTR(-EISDIR);
+    if (!last->length || last->trailing) return ERR_PTR(-EISDIR);
     if (name_is_dots(last->name, last->length)) return ERR_PTR(flags & O_EXCL ? -EEXIST : -EISDIR);
     mutex_lock(&dir->lock);
-    struct dentry *d = dentry_lookup_locked(last->dir.dentry, last->name, last->length);
-    if (IS_ERR(d)) {
-        mutex_unlock(&dir->lock);
-        return (struct file *)d;
-    }
-    int error = 0;
-    bool created = false;
-    if (!d->inode) {
-        error = dir_may_change(&last->dir);
-        if (!error) error = !dir->ops->create ? -EACCES : dentry_make(d, S_IFREG | (mode & 07777 & ~current->fs->umask), 0, NULL);
-        created = !error;
-    } else if (flags & O_EXCL) error = -EEXIST;
+    struct path at = { last->dir.mnt, dentry_lookup_locked(last->dir.dentry, last->name, last->length) };
+    int error = IS_ERR(at.dentry) ? PTR_ERR(at.dentry) : at.dentry->inode ? -EEXIST : dir_may_change(&last->dir);
+    if (!error) error = !dir->ops->create ? -EACCES : dentry_make(at.dentry, S_IFREG | (mode & 07777 & ~current->fs->umask), 0, NULL);
     mutex_unlock(&dir->lock);
-    struct file *file = ERR_PTR(error);
-    if (!error) {
-        struct path path = { last->dir.mnt, d };
-        path_get(&path);
-        path_cross_mounts(&path);
-        struct inode *inode = path_inode(&path);
-        if (created) file = vfs_open_path(&path, flags);    /* whatever its mode: it is ours */
-        else if (S_ISLNK(inode->mode) && !(flags & O_NOFOLLOW) && inode->ops->readlink && !inode->ops->get_link) {
-            int length = inode->ops->readlink(inode, text, PATH_MAX - 1);
-            *again = length >= 0;
-            text[MAX(length, 0)] = 0;
-            file = ERR_PTR(length);
-        } else file = S_ISDIR(inode->mode) ? ERR_PTR(-EISDIR) : open_existing(&path, flags);
-        path_put(&path);
-    }
-    dentry_put(d);
+    struct file *file = error ? ERR_PTR(error) : vfs_open_path(&at, flags);     /* whatever its mode: it is ours */
+    if (!IS_ERR(at.dentry)) dentry_put(at.dentry);
     return file;
 }
 
 static struct file *open_create(int dirfd, const char *name, u32 flags, u32 mode) {
-    char *text[2] = { kmalloc(PATH_MAX), kmalloc(PATH_MAX) };   /* the link read, the link walked */
-    struct file *file = ERR_PTR(-ENOMEM);
-    struct path start;
-    int error, links = 0;
-    if (!text[0] || !text[1]) goto out;
-    error = path_start(dirfd, name, &start);
-    file = ERR_PTR(error);
-    if (error) goto out;
-    for (int turn = 0;; turn ^= 1) {
-        struct last last;
-        bool again = false;
-        error = path_walk_last(&start, name, &last);
-        path_put(&start);
-        file = ERR_PTR(error);
-        if (error) break;
-        links += last.links;
-        file = create_at(&last, flags, mode, text[turn], &again);
-        start = last.dir;               /* a link's text starts at the link's directory */
-        name = text[turn];
-        if (!again || ++links > SYMLINK_DEPTH_MAX) {
-            path_put(&start);
-            if (again) file = ERR_PTR(-ELOOP);
-            break;
+    unsigned follow = flags & (O_NOFOLLOW | O_EXCL) ? 0 : WALK_FOLLOW;
+    struct path path;
+    struct last last;
+    struct file *file;
+    for (int tries = 0;; tries++) {     /* another process may make the name, or remove it, in between */
+        int error = name[strlen(name) - 1] == '/' ? -ENOENT : path_walk(dirfd, name, follow, &path);
+        if (!error) {
+            file = flags & O_EXCL ? ERR_PTR(-EEXIST) : S_ISDIR(path_inode(&path)->mode) ? ERR_PTR(-EISDIR) : open_existing(&path, flags);
+            path_put(&path);
+            return file;
         }
+        if (error != -ENOENT || (error = path_walk_last(dirfd, name, follow, &last))) return ERR_PTR(error);
+        file = create(&last, flags, mode);
+        last_put(&last);
+        if (file != ERR_PTR(-EEXIST) || flags & O_EXCL || tries) return file;
     }
-out:
-    kfree(text[0]);
-    kfree(text[1]);
-    return file;
 }
 
 /* A file that never had a name that could be seen. */

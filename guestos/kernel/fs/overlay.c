@@ -7,35 +7,12 @@
  * the work directory and then renamed, so that a crash leaves nothing half made.
  *
  * Locks: of overlay directories first, then overlay->lock, then those of the layers' directories. */
-#include "mount.h"
-#include "fs.h"
+#include "overlay.h"
 #include "lib.h"
 #include "mm.h"
-#include "text.h"
-
-#define LAYERS_MAX 64
-#define OVERLAYFS_MAGIC 0x794c7630
-
-struct overlay {
-    struct superblock sb;
-    int layers;
-    struct path layer[LAYERS_MAX];  /* [0]: upper, or no mount; of mounts that nobody else has */
-    struct dentry *work;
-    u32 temporaries;
-    struct mutex lock;              /* one copy at a time */
-    char *options;                  /* for /proc/mounts */
-};
 
 static const struct inode_ops dir_ops, file_ops, link_ops;
 static const struct file_ops dir_files, file_files;
-
-static struct overlay *overlay_of(const struct inode *inode) { return inode->sb->data; }
-static struct dentry **real(const struct inode *inode) { return inode->data; }
-static struct inode *top(const struct inode *inode) {
-    struct dentry **r = real(inode);
-    while (!*r) r++;
-    return (*r)->inode;
-}
 
 static bool is_whiteout(const struct dentry *d) { return d->inode && S_ISCHR(d->inode->mode) && !d->inode->rdev; }
 
@@ -74,12 +51,12 @@ static void put_all(struct overlay *o, struct dentry **all) {
     kfree(all);
 }
 
-static void drop(struct inode *inode) { put_all(overlay_of(inode), real(inode)); }
+void overlay_drop(struct inode *inode) { put_all(overlay_of(inode), real(inode)); }
 
 static u64 number(int layer, u64 ino) { return (u64)layer << 40 | ino; }
 
 /* Takes `all`. Hard links of the upper layer share an inode. */
-static struct inode *new_inode(struct overlay *o, struct dentry **all) {
+struct inode *overlay_inode(struct overlay *o, struct dentry **all) {
     int layer = 0;
     while (!all[layer]) layer++;
     const struct inode *from = all[layer]->inode;
@@ -120,7 +97,7 @@ static struct inode *lookup(struct inode *dir, const char *name, size_t length) 
     struct overlay *o = overlay_of(dir);
     struct dentry **all = kzalloc(o->layers * sizeof(*all));
     int found = all ? look(dir, name, length, 0, all) : -ENOMEM;
-    if (found > 0) return new_inode(o, all);
+    if (found > 0) return overlay_inode(o, all);
     put_all(o, all);
     return ERR_PTR(found);
 }
@@ -263,7 +240,7 @@ static int make(struct inode *dir, const char *name, size_t length, u32 mode, u3
     refresh(dir);
     if (!out || !(all = kzalloc(o->layers * sizeof(*all)))) return dentry_put(d), 0;
     all[0] = d;
-    struct inode *inode = new_inode(o, all);
+    struct inode *inode = overlay_inode(o, all);
     if (!IS_ERR(inode)) *out = inode;
     return IS_ERR(inode) ? PTR_ERR(inode) : 0;
 }
@@ -301,6 +278,11 @@ static int empty(struct inode *dir) {
     return 0;
 }
 
+static void removed(struct inode *inode) {
+    if (real(inode)[0]) refresh(inode);
+    else inode->nlink = 0;
+}
+
 static int unlink(struct inode *dir, const char *name, size_t length, struct inode *inode) {
     int error = S_ISDIR(inode->mode) ? empty(inode) : 0, below = error ? error : look(dir, name, length, 1, NULL);
     if (below < 0) return below;
@@ -313,8 +295,7 @@ static int unlink(struct inode *dir, const char *name, size_t length, struct ino
         mutex_unlock(&upper->inode->lock);
         if (!IS_ERR(d)) dentry_put(d);
     }
-    if (!error && real(inode)[0]) refresh(inode);
-    else if (!error) inode->nlink = 0;
+    if (!error) removed(inode);
     refresh(dir);
     return error;
 }
@@ -335,8 +316,7 @@ static int rename(struct inode *from, const char *name, size_t length, struct in
     error = install(d, real(to)[0], to_name, to_length);
     dentry_put(d);
     if (!error && below) error = whiteout(from, name, length);
-    if (!error && replaced && real(replaced)[0]) refresh(replaced);
-    else if (!error && replaced) replaced->nlink = 0;
+    if (!error && replaced) removed(replaced);
     refresh(from);
     refresh(to);
     return error;
@@ -352,11 +332,8 @@ static int truncate(struct inode *inode, u64 size) {
 
 static int copy_data(const struct path *from, const struct path *to) {
     struct file *in = vfs_open_path(from, O_RDONLY), *out = IS_ERR(in) ? in : vfs_open_path(to, O_WRONLY);
-    char *page = alloc_page();
-    ssize_t n = IS_ERR(out) ? PTR_ERR(out) : page ? 1 : -ENOMEM;
-    for (u64 pos = 0; n > 0; pos += n)
-        if ((n = vfs_read_at(in, pos, page, PAGE_SIZE)) > 0) n = vfs_write_at(out, pos, page, n);
-    if (page) free_pages(page, 0);
+    long n = PTR_ERR(IS_ERR(out) ? out : NULL);
+    if (!n) do n = file_copy(in, NULL, out, ~0UL); while (n > 0);
     if (!IS_ERR(out)) file_put(out);
     if (!IS_ERR(in)) file_put(in);
     return n < 0 ? n : vfs_commit(to->mnt->sb, false);  /* the data is there before the name is */
@@ -408,102 +385,3 @@ static const struct inode_ops file_ops = { .truncate = truncate, .changed = chan
 static const struct inode_ops link_ops = { .readlink = readlink, .changed = changed, .copy_up = copy_up, .refresh = refresh };
 static const struct file_ops dir_files = { .readdir = readdir, .sync = sync_directory };
 static const struct file_ops file_files = { .open = open };
-
-/* ---- mounting ---- */
-
-static int statfs(struct superblock *sb, struct kstatfs *st) {
-    struct superblock *from = top(sb->root)->sb;
-    st->f_bsize = st->f_frsize = from->block_size;
-    if (from->statfs) from->statfs(from, st);
-    st->f_type = OVERLAYFS_MAGIC;
-    return 0;
-}
-
-static void show_options(struct superblock *sb, struct text *out) {
-    text_add(out, ",", 1);
-    text_escaped(out, ((struct overlay *)sb->data)->options);
-}
-
-static void unmount(struct superblock *sb) {
-    struct overlay *o = sb->data;
-    inode_put(sb->root);
-    for (int i = 0; i < o->layers; i++)
-        if (o->layer[i].mnt) path_put(&o->layer[i]);
-    if (o->work) dentry_put(o->work);
-    kfree(o->options);
-    kfree(o);
-}
-
-static int add_layer(struct path *layer, const char *name, struct mount **in) {
-    struct path at;
-    int error = path_walk(AT_FDCWD, name, WALK_FOLLOW | WALK_DIRECTORY, &at);
-    if (error) return error;
-    *layer = (struct path){ mount_clone(at.mnt, at.dentry), at.dentry };
-    *in = at.mnt;
-    if (!layer->mnt) error = -ENOMEM;
-    else {
-        layer->mnt->shared = layer->mnt->master = 0;
-        dentry_get(at.dentry);
-    }
-    path_put(&at);
-    return error;
-}
-
-/* The work directory must be in the same mount as the upper layer, and neither in the other. */
-static int add_work(struct overlay *o, const struct mount *mnt, const char *name) {
-    struct path at;
-    int error = path_walk(AT_FDCWD, name, WALK_FOLLOW | WALK_DIRECTORY, &at);
-    if (error) return error;
-    struct dentry *upper = o->layer[0].dentry;
-    if (at.mnt != mnt || dentry_is_below(at.dentry, upper) || dentry_is_below(upper, at.dentry) || mount_writable(mnt)) error = -EINVAL;
-    if (!error) {
-        mutex_lock(&path_inode(&at)->lock);
-        struct dentry *d = dentry_lookup_locked(at.dentry, "work", 4);
-        error = IS_ERR(d) ? PTR_ERR(d) : d->inode ? 0 : dentry_make(d, S_IFDIR, 0, NULL);
-        mutex_unlock(&path_inode(&at)->lock);
-        if (!IS_ERR(d)) o->work = d;
-    }
-    path_put(&at);
-    return error;
-}
-
-static int parse(struct overlay *o, char *options) {
-    char *lower = NULL, *upper = NULL, *work = NULL, *name, *value;
-    while ((name = mount_option(&options, &value))) {
-        if (!strcmp(name, "lowerdir")) lower = value;
-        else if (!strcmp(name, "upperdir")) upper = value;
-        else if (!strcmp(name, "workdir")) work = value;
-        else return -EINVAL;
-    }
-    if (!lower || !upper != !work) return -EINVAL;
-    struct mount *in;
-    int error = upper ? add_layer(&o->layer[0], upper, &in) : 0;
-    if (!error && upper) error = add_work(o, in, work);
-    for (char *next; lower && !error; lower = next) {
-        if ((next = strchr(lower, ':'))) *next++ = 0;
-        if (o->layers == LAYERS_MAX) return -EINVAL;
-        error = add_layer(&o->layer[o->layers++], lower, &in);
-    }
-    return error;
-}
-
-static struct superblock *mount(const char *source, u32 flags, char *options) {
-    struct overlay *o = kzalloc(sizeof(*o));
-    if (!o) return ERR_PTR(-ENOMEM);
-    o->layers = 1;
-    if ((o->options = kmalloc(strlen(options) + 1))) memcpy(o->options, options, strlen(options) + 1);
-    int error = o->options ? parse(o, options) : -ENOMEM;
-    o->sb = (struct superblock){
-        .type = "overlay", .dev = superblock_new_device(), .block_size = PAGE_SIZE, .data = o, .never_writable = !o->work,
-        .flags = o->work ? flags & MS_RDONLY : MS_RDONLY, .drop = drop, .statfs = statfs, .show_options = show_options, .unmount = unmount,
-    };
-    struct dentry **all = error ? NULL : kzalloc(o->layers * sizeof(*all));
-    for (int i = 0; all && i < o->layers; i++) all[i] = o->layer[i].mnt ? dentry_get(o->layer[i].dentry) : NULL;
-    struct inode *root = error ? ERR_PTR(error) : all ? new_inode(o, all) : ERR_PTR(-ENOMEM);
-    if (!IS_ERR(root)) return o->sb.root = root, &o->sb;
-    unmount(&o->sb);
-    return (struct superblock *)root;
-}
-
-static struct filesystem overlay = { "overlay", false, mount, NULL };
-void overlay_register(void) { filesystem_register(&overlay); }

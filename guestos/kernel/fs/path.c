@@ -93,6 +93,16 @@ static void go_up(struct path *p) {
 
 static int walk(struct path *at, const char *name, unsigned flags, int *links, struct last *last);
 
+/* What a link in *at says, to be walked from *at, which is the root then if need be. */
+static char *link_text(struct path *at, struct inode *link) {
+    char *text = kmalloc(PATH_MAX);
+    int length = text ? link->ops->readlink(link, text, PATH_MAX - 1) : -ENOMEM;
+    if (length <= 0) return kfree(text), ERR_PTR(length ? length : -ENOENT);
+    text[length] = 0;
+    if (text[0] == '/') path_set(at, &current->fs->root);
+    return text;
+}
+
 /* Follow `link`, found in directory *at; *at becomes what it leads to. */
 static int follow(struct path *at, const struct path *link, int *links) {
     struct inode *inode = path_inode(link);
@@ -105,16 +115,11 @@ static int follow(struct path *at, const struct path *link, int *links) {
         *at = target;
         return 0;
     }
-    char *text = kmalloc(PATH_MAX);
-    if (!text) return -ENOMEM;
-    int length = inode->ops->readlink(inode, text, PATH_MAX - 1);
-    if (length >= 0) {
-        text[length] = 0;
-        if (text[0] == '/') path_set(at, &current->fs->root);
-        length = length ? walk(at, text, WALK_FOLLOW, links, NULL) : -ENOENT;
-    }
+    char *text = link_text(at, inode);
+    if (IS_ERR(text)) return PTR_ERR(text);
+    int error = walk(at, text, WALK_FOLLOW, links, NULL);
     kfree(text);
-    return MIN(length, 0);
+    return error;
 }
 
 /* One component: *at, a directory that may be searched, becomes the named file. */
@@ -144,11 +149,29 @@ static int may_search(struct path *at) {
     return inode_permission(path_inode(at), MAY_EXEC);
 }
 
+/* The last component is a link and to be followed: goes on with its text, which `last` keeps. 0: it isn't. */
+static int follow_last(struct path *at, const char **name, size_t length, int *links, struct last *last) {
+    struct dentry *d = dentry_lookup(at->dentry, *name, length);
+    if (IS_ERR(d)) return PTR_ERR(d);
+    int result = 0;
+    if (d->inode && S_ISLNK(d->inode->mode) && !d->inode->ops->get_link) {
+        char *text = ++*links > SYMLINK_DEPTH_MAX ? ERR_PTR(-ELOOP) : link_text(at, d->inode);
+        result = IS_ERR(text) ? PTR_ERR(text) : 1;
+        if (result > 0) {
+            kfree(last->text);
+            *name = last->text = text;
+        }
+    }
+    dentry_put(d);
+    return result;
+}
+
 /* Moves *at along `name`. With `last`, stops before the last component and describes it there. */
 static int walk(struct path *at, const char *name, unsigned flags, int *links, struct last *last) {
-    while (*name == '/') name++;
-    if (last) *last = (struct last){ .name = name };
-    while (*name) {
+    for (;;) {
+        while (*name == '/') name++;
+        if (last) last->name = name;
+        if (!*name) break;
         int error = may_search(at);
         if (error) return error;
         size_t length = 0;
@@ -158,7 +181,8 @@ static int walk(struct path *at, const char *name, unsigned flags, int *links, s
         bool trailing = name[length] == '/';
         if (!*next && last) {
             if (length > NAME_MAX) return -ENAMETOOLONG;
-            last->name = name;
+            if (flags & WALK_FOLLOW && !trailing && (error = follow_last(at, &name, length, links, last)) < 0) return error;
+            if (error) continue;
             last->length = length;
             last->trailing = trailing;
             return 0;
@@ -182,19 +206,20 @@ int path_walk(int dirfd, const char *name, unsigned flags, struct path *out) {
     return error;
 }
 
-int path_walk_last(const struct path *start, const char *name, struct last *out) {
-    if (!name[0]) return -ENOENT;
-    struct path at = name[0] == '/' ? current->fs->root : *start;
+int path_walk_last(int dirfd, const char *name, unsigned flags, struct last *out) {
     int links = 0;
-    path_get(&at);
-    int error = walk(&at, name, 0, &links, out);
-    if (error) {
-        path_put(&at);
-        return error;
-    }
-    out->dir = at;
-    out->links = links;
-    return 0;
+    *out = (struct last){ 0 };
+    if (!name[0]) return -ENOENT;
+    int error = path_start(dirfd, name, &out->dir);
+    if (error) return error;
+    error = walk(&out->dir, name, flags, &links, out);
+    if (error) last_put(out);
+    return error;
+}
+
+void last_put(struct last *last) {
+    path_put(&last->dir);
+    kfree(last->text);
 }
 
 bool dentry_is_below(const struct dentry *d, const struct dentry *above) {

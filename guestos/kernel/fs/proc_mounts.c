@@ -2,6 +2,7 @@
 #include "text.h"
 #include "lib.h"
 #include "mm.h"
+#include "mount.h"
 #include "task.h"
 
 static void add_options(struct text *out, u32 flags) {
@@ -14,34 +15,23 @@ static void add_options(struct text *out, u32 flags) {
         if (flags & names[i].flag) text_print(out, "%s", names[i].name);
 }
 
-static void add_super(struct text *out, struct superblock *sb) {
+static void add_mount(struct text *out, const struct mount *m, const char *root, const char *at, bool info) {
+    struct superblock *sb = m->sb;
+    if (info) text_print(out, "%u %u %u:%u ", m->id, m->parent ? m->parent->id : m->id, MAJOR(sb->dev), MINOR(sb->dev));
+    text_escaped(out, info ? root : m->source);
+    text_add(out, " ", 1);
+    text_escaped(out, at);
+    if (!info) text_print(out, " %s", sb->type);
+    add_options(out, info ? m->flags : m->flags | sb->flags);
+    if (info) {
+        if (m->shared) text_print(out, " shared:%u", m->shared);
+        if (m->master) text_print(out, " master:%u", m->master);
+        text_print(out, "%s - %s ", m->unbindable ? " unbindable" : "", sb->type);
+        text_escaped(out, m->source);
+        add_options(out, sb->flags);
+    }
     if (sb->show_options) sb->show_options(sb, out);
-}
-
-static void add_mount(struct text *out, struct mount *m, const char *at) {
-    text_escaped(out, m->source);
-    text_add(out, " ", 1);
-    text_escaped(out, at);
-    text_print(out, " %s", m->sb->type);
-    add_options(out, m->flags | m->sb->flags);
-    add_super(out, m->sb);
-    text_print(out, " 0 0\n");
-}
-
-static void add_mountinfo(struct text *out, struct mount *m, const char *root, const char *at) {
-    text_print(out, "%u %u %u:%u ", m->id, m->parent ? m->parent->id : m->id, MAJOR(m->sb->dev), MINOR(m->sb->dev));
-    text_escaped(out, root);
-    text_add(out, " ", 1);
-    text_escaped(out, at);
-    add_options(out, m->flags);
-    if (m->shared) text_print(out, " shared:%u", m->shared);
-    if (m->master) text_print(out, " master:%u", m->master);
-    if (m->unbindable) text_print(out, " unbindable");
-    text_print(out, " - %s ", m->sb->type);
-    text_escaped(out, m->source);
-    add_options(out, m->sb->flags);
-    add_super(out, m->sb);
-    text_print(out, "\n");
+    text_print(out, info ? "\n" : " 0 0\n");
 }
 
 static int add_all(struct task *t, struct text *out, bool info) {
@@ -54,9 +44,7 @@ static int add_all(struct task *t, struct text *out, bool info) {
         const struct path here = { m, m->root };
         char *at = path_text_from(&here, &t->fs->root, room, PATH_MAX, &outside);
         char *root = path_text_from(&here, NULL, room + PATH_MAX, PATH_MAX, &ignored);
-        if (outside || IS_ERR(at) || IS_ERR(root)) continue;
-        if (info) add_mountinfo(out, m, root, at);
-        else add_mount(out, m, at);
+        if (!outside && !IS_ERR(at) && !IS_ERR(root)) add_mount(out, m, root, at, info);
     }
     kfree(room);
     return 0;

@@ -6,6 +6,7 @@
 #include "io.h"
 #include "lib.h"
 #include "mm.h"
+#include "mount.h"
 #include "sched.h"
 #include "socket.h"
 #include "task.h"

@@ -3,6 +3,7 @@
 #include "device.h"
 #include "lib.h"
 #include "mm.h"
+#include "mount.h"
 #include "sched.h"
 #include "task.h"
 

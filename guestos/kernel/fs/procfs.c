@@ -96,14 +96,29 @@ static struct inode *lookup(struct inode *dir, const char *name, size_t length) 
     return make(&proc, (u64)n << 16 | (t ? THREAD : 0) | TOP, S_IFDIR | 0555);
 }
 
+/* The first of what a directory lists by numbers that is not below n; -1: there is none. */
+static s64 next_number(enum proc_list list, struct task *t, s64 n) {
+    struct process *p;
+    struct task *thread;
+    if (list == PROC_PROCESSES) for_each_process(p)
+        if (p->pid >= n) return p->pid;
+    s64 first = -1;                         /* threads aren't in order */
+    if (list == PROC_THREADS) for_each_thread(thread, t->process)
+        if (thread->pid >= n && (first < 0 || thread->pid < first)) first = thread->pid;
+    if (list == PROC_THREADS) return first;
+    if (list == PROC_FDS || list == PROC_FDINFOS)
+        for (; t->files && n < t->files->size; n++)
+            if (t->files->slot[n]) return n;
+    return -1;
+}
+
 #define OTHERS 0x1000                   /* positions from here on are numbers of processes, threads, descriptors */
 
 static int readdir(struct file *f, struct dir_fill *to) {
     const struct inode *dir = f->inode;
     const struct proc_row *rows = rows_of(dir);
     u64 pos = f->pos, base = dir->ino & ~(u64)KIND;
-    struct task *t = base >> 16 ? task_of(dir) : NULL, *thread;
-    struct process *p;
+    struct task *t = base >> 16 ? task_of(dir) : NULL;
     enum proc_list list = list_of(dir);
     char name[12];
     if (base >> 16 && !t) return -ENOENT;
@@ -113,21 +128,11 @@ static int readdir(struct file *f, struct dir_fill *to) {
         const char *own = name_in(dir, &rows[i]);
         if (own && pos <= 2 + i && to->add(to, own, strlen(own), base | (ROW + i), rows[i].mode, 3 + i)) return 0;
     }
-    if (list == PROC_PROCESSES) for_each_process(p) {
-        if (OTHERS + (u64)p->pid < pos) continue;
-        if (to->add(to, name, snprintf(name, sizeof(name), "%d", p->pid), (u64)p->pid << 16 | TOP, S_IFDIR, OTHERS + p->pid + 1)) return 0;
-    }
-    if (list == PROC_THREADS) for_each_thread(thread, t->process) {
-        if (OTHERS + (u64)thread->pid < pos) continue;
-        u64 ino = (u64)thread->pid << 16 | THREAD | TOP;
-        if (to->add(to, name, snprintf(name, sizeof(name), "%d", thread->pid), ino, S_IFDIR, OTHERS + thread->pid + 1)) return 0;
-    }
-    if (list != PROC_FDS && list != PROC_FDINFOS) return 0;
-    if (!may_look_into(t)) return -EACCES;
-    for (int fd = MAX(pos, (u64)OTHERS) - OTHERS; t->files && fd < t->files->size; fd++) {
-        u64 ino = base | ((list == PROC_FDS ? FD : FDINFO) + fd);
-        if (!t->files->slot[fd]) continue;
-        if (to->add(to, name, snprintf(name, sizeof(name), "%d", fd), ino, list == PROC_FDS ? S_IFLNK : S_IFREG, OTHERS + fd + 1)) break;
+    if ((list == PROC_FDS || list == PROC_FDINFOS) && !may_look_into(t)) return -EACCES;
+    for (s64 n = MAX(pos, (u64)OTHERS) - OTHERS; (n = next_number(list, t, n)) >= 0; n++) {
+        u64 ino = list == PROC_FDS ? base | (FD + n) : list == PROC_FDINFOS ? base | (FDINFO + n) : n << 16 | (t ? THREAD : 0) | TOP;
+        u32 mode = list == PROC_FDS ? S_IFLNK : list == PROC_FDINFOS ? S_IFREG : S_IFDIR;
+        if (to->add(to, name, snprintf(name, sizeof(name), "%ld", n), ino, mode, OTHERS + n + 1)) break;
     }
     return 0;
 }

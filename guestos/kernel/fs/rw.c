@@ -128,22 +128,10 @@ long sys_lseek(int fd, off_t offset, int whence) {
     return result;
 }
 
-/* Where a copy starts, and where it has come to: in the program's variable, or at the file's own position. */
-static int offset_get(const struct file *f, const off_t *user, off_t *pos) {
-    *pos = f->pos;
-    if (user && get_user(*pos, user)) return -EFAULT;
-    return *pos < 0 ? -EINVAL : 0;
-}
-static int offset_put(struct file *f, off_t *user, off_t pos) {
-    if (user) return put_user(pos, user);
-    f->pos = pos;
-    return 0;
-}
-
-static long copy(struct file *in, off_t *in_user, struct file *out, off_t *out_user, size_t count) {
-    off_t from, to;
-    long error = offset_get(in, in_user, &from), done = 0;
-    if (!error) error = offset_get(out, out_user, &to);
+/* From where the program's variable says, which moves on, or from the file's own position. */
+long file_copy(struct file *in, off_t *user, struct file *out, size_t count) {
+    off_t from = in->pos, to = out->pos;
+    long error = user && get_user(from, user) ? -EFAULT : from < 0 ? -EINVAL : 0, done = 0;
     char *page = error ? NULL : alloc_page();
     if (!page) return error ? error : -ENOMEM;
     count = MIN(count, RW_MAX);
@@ -157,7 +145,9 @@ static long copy(struct file *in, off_t *in_user, struct file *out, off_t *out_u
         if (put.left || signal_pending()) break;
     }
     free_pages(page, 0);
-    if (offset_put(in, in_user, from) || offset_put(out, out_user, to)) return -EFAULT;
+    out->pos = to;
+    if (user && put_user(from, user)) return -EFAULT;
+    if (!user) in->pos = from;
     return done ? done : MIN(error, 0);
 }
 
@@ -167,24 +157,7 @@ long sys_sendfile(int out_fd, int in_fd, off_t *offset, size_t count) {
     if (!in || !out || !readable(in) || !writable(out)) ;
     else if (in->ops->stream) result = offset ? -ESPIPE : -EINVAL;      /* what is read must not be lost */
     else if (out->flags & O_APPEND || S_ISDIR(in->inode->mode) || !in->ops->read) result = -EINVAL;
-    else result = copy(in, offset, out, NULL, count);
-    file_put(in);
-    file_put(out);
-    return result;
-}
-
-long sys_copy_file_range(int in_fd, off_t *in_offset, int out_fd, off_t *out_offset, size_t count, unsigned flags) {
-    struct file *in = fd_get(in_fd), *out = fd_get(out_fd);
-    long result = -EBADF;
-    off_t from, to;
-    if (flags) result = -EINVAL;
-    else if (!in || !out || !readable(in) || !writable(out) || out->flags & O_APPEND) ;
-    else if (S_ISDIR(in->inode->mode) || S_ISDIR(out->inode->mode)) result = -EISDIR;
-    else if (!S_ISREG(in->inode->mode) || !S_ISREG(out->inode->mode)) result = -EINVAL;
-    else if (!(result = offset_get(in, in_offset, &from)) && !(result = offset_get(out, out_offset, &to))) {
-        bool overlap = in->inode == out->inode && (u64)from < to + count && (u64)to < from + count;
-        result = overlap ? -EINVAL : copy(in, in_offset, out, out_offset, count);
-    }
+    else result = file_copy(in, offset, out, count);
     file_put(in);
     file_put(out);
     return result;

@@ -102,24 +102,6 @@ struct poll_table;
 #define POLLWRNORM 0x100
 #define POLLRDHUP  0x2000
 
-#define MS_RDONLY 1
-#define MS_NOSUID 2
-#define MS_NODEV  4
-#define MS_NOEXEC 8
-#define MS_REMOUNT 32
-#define MS_NOATIME 0x400
-#define MS_NODIRATIME 0x800
-#define MS_BIND 0x1000
-#define MS_MOVE 0x2000
-#define MS_REC 0x4000
-#define MS_SILENT 0x8000
-#define MS_UNBINDABLE (1 << 17)
-#define MS_PRIVATE (1 << 18)
-#define MS_SLAVE (1 << 19)
-#define MS_SHARED (1 << 20)
-#define MS_RELATIME (1 << 21)
-#define MS_STRICTATIME (1 << 24)
-
 #define MKDEV(major, minor) (((u32)(major) << 8) | (u32)(minor))
 #define MAJOR(dev) ((u32)(dev) >> 8)
 #define MINOR(dev) ((u32)(dev) & 0xff)
@@ -202,6 +184,7 @@ struct inode {
     const struct file_ops *fops;    /* of a file opened on this inode */
     struct inode *hash_next;
     struct lock *locks;             /* locks.c */
+    struct watch *watches;          /* inotify.c */
     struct pipe *pipe;              /* a FIFO's buffer while it is open */
     union {
         void *data;
@@ -244,29 +227,6 @@ void inode_stat(struct inode *, struct kstat *);
 bool inode_any_unlinked(struct superblock *);               /* files without a name that are still in use */
 
 /* ---- names and paths -------------------------------------------------------------------------- */
-
-/* The mounts a process sees: a tree. fs_context points to it, so chroot and namespace go together. */
-struct mnt_namespace {
-    s32 refs;
-    u32 ino;                        /* of /proc/N/ns/mnt */
-    struct mount *root;
-};
-
-struct mount {
-    struct superblock *sb;
-    struct dentry *root;            /* the top of what is mounted: of a bind mount, not sb's */
-    struct mount *parent;           /* NULL for a namespace's root, and what is detached */
-    struct dentry *at;              /* the directory or file covered, in parent; both are referenced */
-    struct mnt_namespace *ns;       /* NULL: detached, and freed with the last path in it */
-    struct list children, sibling;  /* of a parent, in order of mounting */
-    struct list all;                /* in all_mounts, by id */
-    char source[64];
-    u32 id, flags;
-    u32 shared, master;             /* peer groups it is a member and a receiver of; 0: none */
-    bool unbindable, expiring;
-    s32 refs;                       /* paths that stand in it */
-    s32 writers;                    /* files open for writing */
-};
 
 struct dentry {
     struct dentry *parent;          /* itself at a root; the child holds a reference */
@@ -318,10 +278,11 @@ struct last {
     const char *name;
     size_t length;                  /* 0: the path was "/" */
     bool trailing;                  /* slashes followed it */
-    int links;                      /* symlinks followed so far */
+    char *text;                     /* that `name` is in, if it is this one's own */
 };
-/* Walk from `start` (AT_FDCWD etc.: see path_start) up to the last component. */
-int path_walk_last(const struct path *start, const char *name, struct last *out);
+/* As path_walk, up to the last component; WALK_FOLLOW: of what a link there says. */
+int path_walk_last(int dirfd, const char *name, unsigned flags, struct last *out);
+void last_put(struct last *);
 /* The dentry of a name in a directory, positive or negative, referenced. dir->inode->lock must be
  * held for dentry_lookup_locked, must not be for dentry_lookup. */
 struct dentry *dentry_lookup(struct dentry *dir, const char *name, size_t length);
@@ -469,33 +430,12 @@ int call_mask_set(const u64 __user *mask, size_t size);
 void call_mask_unset(const u64 __user *mask, bool interrupted);
 void epoll_forget(struct file *);                   /* it is being closed */
 
-/* ---- file systems and mounts -------------------------------------------------------------------- */
-
-struct filesystem {
-    const char *name;
-    bool needs_device;
-    /* Options as mount(2)'s data has them, "" for none. Or ERR_PTR; -EINVAL for an unknown option. */
-    struct superblock *(*mount)(const char *source, u32 flags, char *options);
-    struct filesystem *next;
-};
-void filesystem_register(struct filesystem *);
-extern struct filesystem *filesystems;
-struct filesystem *filesystem_find(const char *type);
-/* Options "name=value,...": cuts the next one off *options; *value is "" if it has none. NULL: the end. */
-char *mount_option(char **options, char **value);
-extern struct list all_mounts;                      /* of every namespace, and detached ones */
-extern struct mnt_namespace init_mounts;
-struct mount *mount_covering(const struct path *);  /* what is mounted there, or NULL */
-struct mount *mount_next(struct mount *, const struct mount *top);  /* in a tree, parents first; NULL: the end */
-u32 superblock_new_device(void);                    /* an st_dev for a file system without a disk */
-
 /* ---- paths of programs --------------------------------------------------------------------------- */
 
 /* A path copied in: free with kfree. -EFAULT, -ENAMETOOLONG, -ENOMEM. "" is allowed here. */
 char *path_from_user(const char __user *);
 /* A read-only view of the file, counting only: permission to change it under the mount and inode. */
 int path_may_write(const struct path *);            /* 0, -EROFS or -EACCES */
-int mount_writable(const struct mount *);           /* 0 or -EROFS */
 
 /* ---- start and end ------------------------------------------------------------------------------ */
 

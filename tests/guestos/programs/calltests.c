@@ -345,14 +345,7 @@ static void copies_between_files(void) {
     off_t at = 3;
     CHECK(sendfile(out, in, &at, 4) == 4 && at == 7 && lseek(in, 0, SEEK_CUR) == 0 && is("o", "3456"));
     CHECK(sendfile(out, in, NULL, 2) == 2 && lseek(in, 0, SEEK_CUR) == 2 && is("o", "345601"));
-    loff_t from = 8, to = 1;
-    CHECK(copy_file_range(in, &from, out, &to, 10, 0) == 2 && from == 10 && to == 3 && is("o", "389601"));
-    FAILS(copy_file_range(in, &from, out, &to, 10, 1), EINVAL);
-    FAILS(copy_file_range(out, NULL, in, NULL, 10, 0), EBADF);
-    from = 0, to = 2;
-    FAILS(copy_file_range(out, &from, out, &to, 4, 0), EINVAL);
     pipe(p);
-    FAILS(copy_file_range(in, NULL, p[1], NULL, 1, 0), EINVAL);
     lseek(in, 0, SEEK_SET);
     CHECK(sendfile(p[1], in, NULL, 100) == 10);
     char text[16] = "";
@@ -438,10 +431,56 @@ static void devices(void) {
     CHECK(!statfs("/proc", &f) && f.f_type == 0x9fa0 && !statfs("/tmp", &f) && f.f_type == 0x01021994);
 }
 
+static void creating_through_links(void) {
+    alone();
+    mkdir("d", 0755);
+    symlink("d/made", "l"); symlink("l", "m"); symlink("/tmp/d/other", "n"); symlink("loop", "loop"); symlink("missing/x", "o");
+    make("m", "1");
+    CHECK(is("d/made", "1"));
+    make("n", "2");
+    CHECK(is("d/other", "2"));
+    FAILS(open("loop", O_CREAT | O_RDWR, 0600), ELOOP);
+    FAILS(open("o", O_CREAT | O_RDWR, 0600), ENOENT);
+    unlink("d/made");
+    FAILS(open("l", O_CREAT | O_EXCL | O_RDWR, 0600), EEXIST);
+    FAILS(open("l", O_CREAT | O_NOFOLLOW | O_RDWR, 0600), ELOOP);
+    int fd = open("f", O_CREAT | O_RDWR, 0600);
+    dup2(fd, 200);
+    make("/dev/fd/200", "by its number");
+    CHECK(is("f", "by its number"));
+    FAILS(open("/dev/fd/201", O_CREAT | O_RDWR, 0600), ENOENT);
+}
+static void watching_files(void) {
+    alone();
+    struct { int wd; unsigned mask, cookie, len; } e[4];
+    make("f", "1");
+    int n = syscall(SYS_inotify_init1, O_NONBLOCK), a, b;
+    CHECK(n >= 0 && (a = syscall(SYS_inotify_add_watch, n, "f", 2)) >= 1);
+    mkdir("d", 0755);
+    CHECK((b = syscall(SYS_inotify_add_watch, n, "d", 0x100)) > a && syscall(SYS_inotify_add_watch, n, "f", 2 | 0x20000000) == a);
+    FAILS(read(n, e, sizeof e), EAGAIN);
+    struct pollfd p = { n, POLLIN };
+    CHECK(poll(&p, 1, 0) == 0);
+    int fd = open("f", O_WRONLY | O_APPEND);
+    write(fd, "2", 1); write(fd, "3", 1);
+    FAILS(read(n, e, 4), EINVAL);
+    CHECK(poll(&p, 1, 0) == 1 && read(n, e, sizeof e) == 16 && e[0].wd == a && e[0].mask == 2 && e[0].len == 0);
+    chmod("f", 0600);
+    FAILS(read(n, e, sizeof e), EAGAIN);
+    CHECK(!syscall(SYS_inotify_rm_watch, n, a) && read(n, e, sizeof e) == 16 && e[0].wd == a && e[0].mask == 0x8000);
+    FAILS(syscall(SYS_inotify_rm_watch, n, a), EINVAL);
+    FAILS(syscall(SYS_inotify_add_watch, n, "missing", 2), ENOENT);
+    FAILS(syscall(SYS_inotify_add_watch, n, "f", 0), EINVAL);
+    FAILS(syscall(SYS_inotify_add_watch, n, "f", 2 | 0x01000000), ENOTDIR);
+    FAILS(syscall(SYS_inotify_add_watch, 0, "f", 2), EINVAL);
+    FAILS(syscall(SYS_inotify_init1, 1), EINVAL);
+}
+
 static const struct property properties[] = {
     T(record_locks), T(relative_ranges), T(locks_block_others), T(closing_unlocks), T(deadlocks_are_found),
     T(waiting_is_interrupted), T(locks_of_open_files), T(whole_file_locks), T(statx_tells_what_stat_tells),
     T(access_by_either_id), T(files_without_names), T(descriptors_of_paths), T(pipes_have_attributes), T(exchanges),
-    T(vectors_at_offsets), T(copies_between_files), T(preallocation), T(size_limits), T(times_have_rules), T(devices), { 0 },
+    T(vectors_at_offsets), T(copies_between_files), T(preallocation), T(size_limits), T(times_have_rules), T(devices),
+    T(creating_through_links), T(watching_files), { 0 },
 };
 int main(int argc, char **argv) { return run_properties(properties, argc, argv); }
