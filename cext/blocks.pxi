@@ -5,6 +5,7 @@ cdef enum:
     BUCKETS = 65536
     KEY_SINGLE = 4096
     KEY_USER = 8192
+    KEY_WATCH = 16              # from this bit on: which breakpoints of DR0 to DR3 the block ends before, 0: none
     ARENA = 24 << 20
 
 # What the block builder knows of a form; filled from the families' tables
@@ -44,6 +45,10 @@ cdef struct Code:
     u64 breakpoint_count
     u64 passed_rip          # the breakpoint reported last, and the retired count then
     u64 passed_at
+    u64 watch               # number of the set of DR0 to DR3 that are breakpoints on instructions, 0: none
+    u64 last_watch          # the last set's number, so that arming it again finds its blocks again
+    u64 watched_count
+    u64 watched[4]
 
 cdef bint is_breakpoint(Code *code, u64 rip) noexcept nogil:
     cdef u64 low = 0
@@ -56,6 +61,13 @@ cdef bint is_breakpoint(Code *code, u64 rip) noexcept nogil:
         else:
             high = middle
     return low < code.breakpoint_count and code.breakpoints[low] == rip
+
+cdef bint is_watched(Code *code, u64 la) noexcept nogil:
+    cdef u64 n
+    for n in range(code.watched_count):
+        if code.watched[n] == la:
+            return True
+    return False
 
 cdef Code *code_of(CPU *cpu) noexcept nogil:
     return (<EngineLink*>(<char*>cpu + sizeof(CPU))).code
@@ -124,6 +136,30 @@ cdef void flush_code(CPU *cpu) noexcept nogil:
     code.flushes += 1
     cpu.link_from = NULL
     drop_links(cpu)
+
+cdef void breakpoints_changed(CPU *cpu) noexcept nogil:
+    """DR0 to DR3 or DR7 are others: from now on accesses to pages with breakpoints on data miss the TLB, and blocks end
+    before instructions with breakpoints."""
+    cdef Code *code = code_of(cpu)
+    cdef u64 watched[4]
+    cdef u64 count = 0
+    cdef u64 n
+    for n in range(4):
+        if breakpoint_kind(cpu, n) == 0:
+            watched[count] = cpu.dr[n]
+            count += 1
+    if count and (count != code.watched_count or memcmp(watched, code.watched, count * sizeof(u64))):
+        if code.last_watch == 0xFFFF:
+            for n in range(code.page_count):
+                if cpu.page_flags[n] & 1:
+                    drop_page(cpu, n)
+            code.last_watch = 0
+        code.last_watch += 1
+        code.watched_count = count
+        memcpy(code.watched, watched, sizeof(watched))
+    code.watch = code.last_watch if count else 0
+    evict_all(cpu)
+    cpu.attention = 1
 
 cdef void mark_code(CPU *cpu, u64 pa, u64 size) noexcept nogil:
     cdef u64 first = (pa & 4095) >> 7
@@ -194,11 +230,11 @@ cdef Block *find_block(CPU *cpu, u64 single) noexcept nogil:
     cdef u64 rip = cpu.rip
     cdef u64 la, pa, second_pa
     cdef u64 user = cpu.mmu_mode & 1
-    cdef u32 key = <u32>(cpu.code_size | (KEY_USER if user else 0) | (KEY_SINGLE if single else 0))
+    cdef Code *code = code_of(cpu)
+    cdef u32 key = <u32>(cpu.code_size | (KEY_USER if user else 0) | (KEY_SINGLE if single else 0) | code.watch << KEY_WATCH)
     cdef JumpEntry *entry = &cpu.jump_entries[jump_set(cpu) + (4 if single else 0)][(rip ^ (rip >> 12)) & 1023]
     cdef Block *block
     cdef TlbEntry *translation
-    cdef Code *code = code_of(cpu)
     if entry.rip == rip and entry.generation == cpu.generation:
         return entry.block
     la = fetch_address(cpu, rip)
@@ -289,6 +325,8 @@ cdef Block *build_block(CPU *cpu, u64 la, u64 pa, u32 key) noexcept nogil:
         if cpu.code_size != 64 and count and ((rip + offset) & mask) > cpu.seg_limit[1]:
             break
         if count and code.breakpoint_count and is_breakpoint(code, (rip + offset) & mask):
+            break
+        if count and code.watch and is_watched(code, la + offset):
             break
         room = 4096 - ((pa + offset) & 4095)
         if offset and (pa & 4095) + offset >= 4096:

@@ -271,6 +271,8 @@ cdef class CompiledCpu:
             flush_tlb(cpu)
         elif name == "evict_all":
             evict_all(cpu)
+        elif name == "breakpoints_changed":
+            breakpoints_changed(cpu)
         elif name == "mode_changed":
             mode_changed(cpu, value)
         else:

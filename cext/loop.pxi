@@ -11,6 +11,7 @@ cdef enum:
     STOP_SHUTDOWN = 3
     STOP_BREAKPOINT = 4
     STOP_ERROR = 5
+    RESUME = 1 << 16        # RFLAGS.RF
 
 cdef void deliver(CPU *cpu, u64 vector, u64 error, bint is_fault) noexcept nogil:
     """Deliver an exception, or an interrupt or trap, with double and triple faults."""
@@ -64,7 +65,7 @@ cdef bint passed(CPU *cpu, Code *code) noexcept nogil:
     return False
 
 cdef void run_single(CPU *cpu) noexcept nogil:
-    """One instruction by itself, with its single-step trap."""
+    """One instruction by itself; its single-step trap is noted."""
     cdef i64 rest
     cdef Block *block = find_block(cpu, 1)
     if block == NULL:
@@ -83,8 +84,21 @@ cdef void run_single(CPU *cpu) noexcept nogil:
     cpu.slice_end += rest
     cpu.current = NULL
     if cpu.single_step and cpu.fault == 0:
-        cpu.dr[6] |= 0x4000
-        deliver(cpu, 1, 0, False)
+        cpu.debug_hits |= 0x4000
+
+cdef bint instruction_breakpoint(CPU *cpu, u64 shadow) noexcept nogil:
+    """Whether the next instruction raises #DB for a breakpoint: as a fault, which leaves RF as it is (SDM vol. 3, 18.3.1.1)."""
+    cdef u64 hits = 0
+    if cpu.flags & RESUME == 0 and shadow & 2 == 0:
+        hits = instruction_breakpoints(cpu)
+    cpu.flags &= ~(<u64>RESUME)             # for this instruction alone
+    if hits == 0:
+        return False
+    cpu.dr[6] |= hits
+    cpu.budget -= 1
+    deliver(cpu, 1, 0, False)
+    cpu.debug_hits = 0
+    return True
 
 cdef int run_loop(CPU *cpu) noexcept nogil:
     cdef Block *block
@@ -98,7 +112,12 @@ cdef int run_loop(CPU *cpu) noexcept nogil:
         cpu.link_from = NULL
         if cpu.fault:
             vector = cpu.fault & 0xFF
+            cpu.debug_hits &= ~(<u64>0xFFFF)
             deliver(cpu, vector, cpu.fault_error, True)
+            link = NULL
+        if cpu.debug_hits and debug_trap_due(cpu):
+            deliver(cpu, 1, 0, False)
+            cpu.debug_hits = 0              # what the delivery itself met goes unreported: no end would be to it
             link = NULL
         if cpu.shutdown:
             return STOP_SHUTDOWN
@@ -119,6 +138,12 @@ cdef int run_loop(CPU *cpu) noexcept nogil:
         stop = is_breakpoint(code, cpu.rip)
         if stop and not passed(cpu, code):
             return STOP_BREAKPOINT
+        if code.watch or cpu.flags & RESUME:
+            if instruction_breakpoint(cpu, shadow):
+                continue
+            # What has a breakpoint is run by itself, and where a block's RIP doesn't tell its address, all is.
+            if code.watch and (instruction_breakpoints(cpu) or (cpu.code_size != 64 and cpu.seg_base[1])):
+                stop = True
         if shadow or cpu.flags & 0x100 or stop:
             run_single(cpu)
             continue

@@ -222,6 +222,8 @@ cdef void remember_read(CPU *cpu, u64 la, u64 pa) noexcept nogil:
     cdef u64 page = la & (<u64>0xFFFFFFFFFFFFF000ULL)
     if pa >= cpu.ram_size or cpu.mmu_mode == 3:
         return
+    if cpu.dr[7] & 255 and page_is_watched(cpu, la):
+        return
     entry = &cpu.tlb[(la >> 12) & 511]
     if entry.write_tag != page:
         entry.write_tag = 1
@@ -235,6 +237,8 @@ cdef void remember_write(CPU *cpu, u64 la, u64 pa) noexcept nogil:
     cdef TlbEntry *entry
     cdef u64 page = la & (<u64>0xFFFFFFFFFFFFF000ULL)
     if pa >= cpu.ram_size or cpu.mmu_mode == 3:
+        return
+    if cpu.dr[7] & 255 and page_is_watched(cpu, la):
         return
     entry = &cpu.tlb[(la >> 12) & 511]
     if entry.read_tag != page:

@@ -198,6 +198,8 @@ class HandlerTranslator(Translator):
             return constant(self.encoding.opcode & 15)
         if name == "opcode":
             return constant(self.encoding.opcode)
+        if name == "x87_opcode":
+            return Value("i.imm")
         if name == "opsize":
             return constant(self.opsize)
         if name == "addrsize":

@@ -226,7 +226,7 @@ def write_debug(cpu, number, value):
             value = (value & DR6_BITS) | DR6_ALWAYS
         else:
             value = (value & DR7_BITS) | DR7_ALWAYS
-    cpu.dr[number] = value
+    cpu.set_debug_register(number, value)
 
 
 def require_port(cpu, port, size):

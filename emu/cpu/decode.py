@@ -283,7 +283,8 @@ def decode(cpu, d):
         d.overridden = 1
     # Immediates
     immediate = ENCODING_IMMEDIATE[number]
-    d.immediate = 0
+    # Of x87 instructions the 11 bits of FOP (APM vol. 1, 6.2.5): they have no immediate.
+    d.immediate = ((opcode & 7) << 8) | modrm if opmap == 0 and opcode & 0xF8 == 0xD8 else 0
     d.immediate2 = 0
     if immediate != IMM_NONE:
         size = 1

@@ -2,7 +2,7 @@
 
 An instruction first reads memory, then notes where it is (`x87_begin`), computes, and commits through one of the
 functions here, which decide by the masks whether the destination changes. Exceptions unmasked become pending (ES),
-and the next waiting instruction raises #MF. FOP changes only when loaded, as in QEMU.
+and the next waiting instruction raises #MF.
 """
 
 from emu.cpu.float80 import (
@@ -53,16 +53,16 @@ def require_x87_wait(cpu):
         raise Fault(MF, 0)
 
 
-def x87_begin(cpu, rip):
-    """Note the address of this instruction, for an exception handler."""
+def x87_begin(cpu, rip, opcode):
+    """Note the address and opcode of this instruction, which is none of control, for an exception handler."""
+    cpu.fop = opcode
     cpu.fip = rip
     cpu.fcs = cpu.seg_sel[CS]
 
 
-def x87_begin_memory(cpu, rip, segment, offset):
+def x87_begin_memory(cpu, rip, opcode, segment, offset):
     """Note the addresses of this instruction and of its memory operand."""
-    cpu.fip = rip
-    cpu.fcs = cpu.seg_sel[CS]
+    cpu.x87_begin(rip, opcode)
     cpu.fdp = offset
     cpu.fds = cpu.seg_sel[segment]
 

@@ -4,6 +4,7 @@ Delivery checks everything, probes the new stack, and only then changes the mach
 nothing happened but a CR2. Bit 0 of error codes (EXT, `ext` below) is 1 unless a software interrupt was the event.
 """
 
+from emu.cpu.debug import DR7_ENABLED
 from emu.cpu.segments import D_CODE, D_CONFORMING, D_DB, D_L, D_P, D_S, INTERRUPT_GATE
 from emu.isa.language import (
     AC,
@@ -82,7 +83,7 @@ def deliver_event(cpu, vector, error, image, ext):
         cpu.deliver_long(vector, error, image, ext)
     else:
         cpu.deliver_protected(vector, error, image, ext)
-    if vector == DB:
+    if vector == DB and ext:
         cpu.dr[7] = cpu.dr[7] & ~0x2000
 
 
@@ -196,12 +197,16 @@ def frame_push(cpu, value, width):
     """Push onto the frame that open_frame() prepared."""
     cpu.frame_pointer = (cpu.frame_pointer - (width >> 3)) & cpu.frame_mask
     la = cpu.wrap_linear(cpu.frame_base + cpu.frame_pointer)
+    size = width >> 3
     if width < 64:
         value = value & (MASK32 if width == 32 else 0xFFFF)
-    if (la & 0xFFF) + (width >> 3) > 0x1000:
-        cpu.write_across(la, width >> 3, cpu.frame_access, value)
+    if (la & 0xFFF) + size > 0x1000:
+        cpu.write_across(la, size, cpu.frame_access, value)
     else:
-        cpu.physical_write(cpu.translate(la, cpu.frame_access), width >> 3, value)
+        pa = cpu.translate(la, cpu.frame_access)
+        if cpu.dr[7] & DR7_ENABLED:
+            cpu.meet_data(la, size, cpu.frame_access)
+        cpu.physical_write(pa, size, value)
 
 
 def stack_has_room(cpu, attr, limit, pointer, size):
@@ -292,10 +297,7 @@ def open_frame_same(cpu, size, word, ext):
 
 
 def interrupt_return(cpu, width):
-    """IRET, IRETD, IRETQ (APM vol. 3): #GP #NP #SS #PF. Unblocks NMI.
-
-    RF of the image is dropped: it only matters to instruction breakpoints, which this machine does not match.
-    """
+    """IRET, IRETD, IRETQ (APM vol. 3): #GP #NP #SS #PF. Unblocks NMI."""
     if cpu.flags & NT:
         if cpu.efer & EFER_LMA:
             raise Fault(GP, 0)
@@ -330,7 +332,7 @@ def return_flags(cpu, image, width):
     """RFLAGS from IRET's image, as far as CPL and IOPL allow (APM vol. 3, IRET); CPL still the old one."""
     allowed = STATUS_FLAGS | TF | DF | NT
     if width > 16:
-        allowed = allowed | AC | ID
+        allowed = allowed | AC | ID | RF
     if cpu.cpl == 0:
         allowed = allowed | IOPL
         if width > 16:

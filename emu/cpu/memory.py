@@ -4,6 +4,7 @@ Widths are in bits (8, 16, 32, 64), sizes in bytes. A read or write either happe
 nothing done.
 """
 
+from emu.cpu.debug import DR7_ENABLED
 from emu.cpu.paging import ACCESS_SYSTEM
 from emu.isa.language import (
     AC_VECTOR,
@@ -32,6 +33,8 @@ def read_linear(cpu, la, width):
         return cpu.read_across(la, size, access)
     pa = cpu.translate(la, access)
     cpu.remember_read(la, pa)
+    if cpu.dr[7] & DR7_ENABLED:
+        cpu.meet_data(la, size, access)
     return cpu.physical_read(pa, size)
 
 
@@ -46,6 +49,8 @@ def write_linear(cpu, la, width, value):
         return
     pa = cpu.translate(la, access)
     cpu.remember_write(la, pa)
+    if cpu.dr[7] & DR7_ENABLED:
+        cpu.meet_data(la, size, access)
     cpu.physical_write(pa, size, value)
 
 
@@ -56,6 +61,8 @@ def read_across(cpu, la, size, access):
         second = second & MASK32
     first_pa = cpu.translate(la, access)
     second_pa = cpu.translate(second & MASK64, access)
+    if cpu.dr[7] & DR7_ENABLED:
+        cpu.meet_data(la, size, access)
     value = 0
     here = 0x1000 - (la & 0xFFF)
     for k in range(8):
@@ -75,6 +82,8 @@ def write_across(cpu, la, size, access, value):
         second = second & MASK32
     first_pa = cpu.translate(la, access)
     second_pa = cpu.translate(second & MASK64, access)
+    if cpu.dr[7] & DR7_ENABLED:
+        cpu.meet_data(la, size, access)
     here = 0x1000 - (la & 0xFFF)
     for k in range(8):
         if k < size:
@@ -90,7 +99,10 @@ def read_system(cpu, la, width):
     access = ACCESS_READ | ACCESS_SYSTEM
     if (la & 0xFFF) + size > 0x1000:
         return cpu.read_across(la, size, access)
-    return cpu.physical_read(cpu.translate(la, access), size)
+    pa = cpu.translate(la, access)
+    if cpu.dr[7] & DR7_ENABLED:
+        cpu.meet_data(la, size, access)
+    return cpu.physical_read(pa, size)
 
 
 def write_system(cpu, la, width, value):
@@ -100,7 +112,10 @@ def write_system(cpu, la, width, value):
     if (la & 0xFFF) + size > 0x1000:
         cpu.write_across(la, size, access, value)
         return
-    cpu.physical_write(cpu.translate(la, access), size, value)
+    pa = cpu.translate(la, access)
+    if cpu.dr[7] & DR7_ENABLED:
+        cpu.meet_data(la, size, access)
+    cpu.physical_write(pa, size, value)
 
 
 def is_canonical(cpu, la):

@@ -8,6 +8,7 @@ A descriptor travels as its eight bytes in one u64:
 System descriptors of long mode have eight more bytes: base 63..32, and zeros where the type would be.
 """
 
+from emu.cpu.debug import NO_DEBUG, NO_INTERRUPT
 from emu.isa.language import ATTR_DB, ATTR_L, CS, EFER_LMA, FS, GP, GS, LDTR, MASK32, MASK64, NP, SS, SS_VECTOR, TR, TS, Fault
 
 D_ACCESSED, D_WRITABLE, D_CONFORMING, D_CODE = 1 << 40, 1 << 41, 1 << 42, 1 << 43
@@ -153,7 +154,7 @@ def load_segment(cpu, seg, selector):
 
 
 def load_stack_segment(cpu, selector):
-    """Load SS; the next instruction runs before any interrupt (APM vol. 2, 8.2.1 and 4.10.3); #GP #SS #PF."""
+    """Load SS; the next instruction runs before any interrupt or debug exception (APM vol. 2, 8.2.1; SDM vol. 3, 6.8.3); #GP #SS #PF."""
     if selector & 0xFFFC == 0:
         if cpu.code_size != 64 or cpu.cpl == 3 or selector != cpu.cpl:
             raise Fault(GP, 0)
@@ -163,7 +164,7 @@ def load_stack_segment(cpu, selector):
         cpu.mark_accessed(selector, raw)
         cpu.set_segment(SS, selector, raw)
     cpu.settle_mode()
-    cpu.interrupt_shadow = 1
+    cpu.interrupt_shadow = NO_INTERRUPT | NO_DEBUG
     cpu.single_step = 0
 
 

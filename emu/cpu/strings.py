@@ -6,7 +6,7 @@ itself and goes on later. What is done at once (`bulk_*`, two twins) is only wha
 without a fault, a device access or a page walk; so how much it was never shows.
 """
 
-from emu.isa.language import DF, ES, FS, MASK32, MASK64, RCX, RDI, RSI, TF, wrap64
+from emu.isa.language import DF, ES, FS, MASK32, MASK64, RCX, RDI, RF, RSI, TF, wrap64
 
 
 def string_step(cpu, number, width):
@@ -17,11 +17,15 @@ def string_step(cpu, number, width):
 
 
 def next_iteration(cpu):
-    """1 when a repeated instruction may do one more iteration now (it is then counted); else 0, to be run again later."""
+    """1 when a repeated instruction may do one more iteration now (it is then counted); else 0, to be run again later.
+
+    RF then says that it has begun, in what an interrupt or trap saves (SDM vol. 3, 6.8.3) too.
+    """
     if cpu.rep_budget > 0 and cpu.attention == 0 and cpu.flags & TF == 0:
         cpu.count_iterations(1)
         return 1
     cpu.rip = cpu.insn_rip
+    cpu.flags = cpu.flags | RF
     return 0
 
 

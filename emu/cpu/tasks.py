@@ -4,6 +4,7 @@ Until the new task's CR3, registers and selectors are in place, faults belong to
 its segments belong to the new one, and save its RIP.
 """
 
+from emu.cpu.debug import DR6_BT
 from emu.cpu.paging import ACCESS_SYSTEM
 from emu.cpu.segments import D_CODE, D_CONFORMING, D_P, D_S, D_WRITABLE, LDT, TSS16, TSS16_BUSY, TSS_AVAILABLE, TSS_BUSY
 from emu.isa.language import ACCESS_WRITE, CR0_PG, CR0_TS, CS, DS, ES, FS, GP, GS, LDTR, MASK32, NP, NT, RF, SS, TR, TS, VM, Fault
@@ -14,6 +15,7 @@ TASK_JUMP, TASK_CALL, TASK_RETURN = 0, 1, 2
 
 def deliver_task(cpu, selector, error, image, ext):
     """An interrupt through a task gate: the new task runs nested, the error code on its stack."""
+    cpu.flags = cpu.flags | (image & RF)
     cpu.switch_task(selector, TASK_CALL, error, ext)
 
 
@@ -98,6 +100,7 @@ def load_task(cpu, how, ext):
     """Load registers, LDT and segments from the task state that TR now names."""
     base = cpu.seg_base[TR]
     wide = cpu.seg_attr[TR] & 8
+    trap = 0
     if wide:
         cr3 = cpu.read_system(cpu.wrap_linear(base + 28), 32)
         rip = cpu.read_system(cpu.wrap_linear(base + 32), 32)
@@ -107,6 +110,7 @@ def load_task(cpu, how, ext):
         for seg in range(6):
             cpu.set_null_segment(seg, cpu.read_system(cpu.wrap_linear(base + 72 + 4 * seg), 16), 0)
         table = cpu.read_system(cpu.wrap_linear(base + 96), 16)
+        trap = cpu.read_system(cpu.wrap_linear(base + 100), 16) & 1
         if cpu.cr0 & CR0_PG:
             cpu.load_cr3(cr3)
     else:
@@ -121,7 +125,8 @@ def load_task(cpu, how, ext):
         table = cpu.read_system(cpu.wrap_linear(base + 42), 16)
     if how == TASK_CALL:
         flags = flags | NT
-    cpu.write_flags(flags & ~(VM | RF))
+    cpu.write_flags(flags & ~VM)
+    cpu.disable_local_breakpoints()
     cpu.cr0 = cpu.cr0 | CR0_TS
     cpu.set_null_segment(LDTR, table, 0)
     # From here on a fault finds the new task already running: it saves the new RIP.
@@ -133,6 +138,8 @@ def load_task(cpu, how, ext):
     if rip > cpu.seg_limit[CS]:
         raise Fault(GP, ext)
     cpu.rip_settled = 0
+    if trap:
+        cpu.debug_hits = cpu.debug_hits | DR6_BT
 
 
 def load_task_segments(cpu, table, ext):

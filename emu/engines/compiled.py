@@ -105,6 +105,8 @@ class CompiledEngine(core.CompiledCpu):
             self.call("update_mode")
         if name in ("cr0", "cr3", "cr4", "efer"):
             self.call("flush_tlb")
+        if name == "dr":
+            self.call("breakpoints_changed")
 
     def _derive_mode(self):
         derive_mode(_View(self))
@@ -129,6 +131,7 @@ class CompiledEngine(core.CompiledCpu):
                 self.write_field(offset, type_, n, values[n])
         self.synchronise()
         self.call("evict_all")
+        self.call("breakpoints_changed")
         self.call("mode_changed", 0)
 
     def quick_state(self):
@@ -138,6 +141,7 @@ class CompiledEngine(core.CompiledCpu):
         self.load_field_bytes(_START, saved)
         self.synchronise()
         self.call("evict_all")
+        self.call("breakpoints_changed")
         self.call("mode_changed", 0)
 
     def tsc_skip(self, ns):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from emu.cpu import decode as decoder
 from emu.cpu import memory as shared_memory
 from emu.cpu.cpu import Cpu, shared_functions
+from emu.cpu.debug import DR6_BS, DR7_ENABLED, NO_DEBUG
 from emu.cpu.mode import derive_mode
 from emu.cpu.state import FIELDS
 from emu.cpu.vector import V128
@@ -19,7 +20,7 @@ from emu.engines.operands import (
     VectorRegister,
     general_register,
 )
-from emu.isa.language import ACCESS_FETCH, ATTR_DB, CS, DB, ES, GP, IF, MASK32, MASK64, NMI, TF, UD, Fault
+from emu.isa.language import ACCESS_FETCH, ATTR_DB, CS, DB, ES, GP, IF, MASK32, MASK64, NMI, RF, TF, UD, Fault
 
 CODE_PAGE = 1
 CLEAN_PAGE = 2
@@ -69,6 +70,13 @@ def _with_condition(code, meaning):
     return conditional
 
 
+def _with_opcode(opcode, meaning):
+    def noted(cpu, *operands):
+        cpu.x87_opcode = opcode
+        meaning(cpu, *operands)
+    return noted
+
+
 def _with_requirement(name, meaning):
     def checked(cpu, *operands):
         getattr(cpu, name)()
@@ -111,13 +119,15 @@ class PythonCpu(Cpu):
             self.bus.mmio_write(pa, size, value)
 
     def remember_read(self, la, pa):
-        if pa < self.ram_size and self.mmu_mode != 3:
+        if pa < self.ram_size and self.mmu_mode != 3 and not (self.dr[7] & DR7_ENABLED and self.page_is_watched(la)):
             self.readable[la >> 12] = pa & ~0xFFF
 
     def remember_write(self, la, pa):
         if pa < self.ram_size and self.page_flags[pa >> 12] & CLEAN_PAGE:
             self.memory.keep(pa >> 12)
-        if pa < self.ram_size and self.mmu_mode != 3 and not self.page_flags[pa >> 12] & CODE_PAGE:
+        if pa >= self.ram_size or self.mmu_mode == 3 or self.page_flags[pa >> 12] & CODE_PAGE:
+            return
+        if not (self.dr[7] & DR7_ENABLED and self.page_is_watched(la)):
             self.writable[la >> 12] = pa & ~0xFFF
 
     def evict(self, la):
@@ -143,6 +153,12 @@ class PythonCpu(Cpu):
     def mode_changed(self, previous_mmu_mode):
         self.readable, self.writable = self.read_maps[self.mmu_mode], self.write_maps[self.mmu_mode]
         self.entries = self.entry_sets.setdefault((self.mmu_mode & 1, self.code_size), {})
+        self.attention = 1
+
+    def breakpoints_changed(self):
+        """Breakpoints on data keep their pages out of the caches of translate()."""
+        for pages in self.read_maps + self.write_maps:
+            pages.clear()
         self.attention = 1
 
     def port_read(self, port, size):
@@ -319,6 +335,8 @@ class PythonEngine:
             cpu.update_mode()
         if name in ("cr0", "cr3", "cr4", "efer"):
             cpu.flush_tlb()
+        if name == "dr":
+            cpu.breakpoints_changed()
 
     def _derive_mode(self):
         derive_mode(self.cpu)
@@ -359,6 +377,9 @@ class PythonEngine:
         stop_at = cpu.retired + limit
         self.exit_requested = False
         while True:
+            if cpu.debug_hits and cpu.debug_trap_due():
+                self._deliver(DB, 0, False)
+                cpu.debug_hits = 0          # what the delivery itself met goes unreported: no end would be to it
             if cpu.shutdown:
                 return Stop(StopReason.SHUTDOWN, self.shutdown_reason)
             if cpu.retired >= stop_at:
@@ -371,16 +392,29 @@ class PythonEngine:
                 continue
             if cpu.halted:
                 return Stop(StopReason.HALT)
-            single = shadow or cpu.flags & TF or self.breakpoints
+            single = shadow or cpu.flags & TF or self.breakpoints or cpu.dr[7] & DR7_ENABLED
             if self.breakpoints and cpu.rip in self.breakpoints and self._stopped_at != (cpu.rip, cpu.retired):
                 self._stopped_at = (cpu.rip, cpu.retired)
                 return Stop(StopReason.BREAKPOINT)
+            if (cpu.flags & RF or cpu.dr[7] & DR7_ENABLED) and self._instruction_breakpoint(shadow):
+                continue
             cpu.single_step = cpu.flags & TF
             before = cpu.retired
             self._execute(before + 1 if single else stop_at)
             if cpu.single_step and cpu.retired > before and not self._faulted:
-                cpu.dr[6] |= 0x4000
-                self._deliver(DB, 0, False)
+                cpu.debug_hits |= DR6_BS
+
+    def _instruction_breakpoint(self, shadow):
+        """Whether the next instruction raises #DB for a breakpoint: as a fault, which leaves RF as it is (SDM vol. 3, 18.3.1.1)."""
+        cpu = self.cpu
+        hits = 0 if cpu.flags & RF or shadow & NO_DEBUG else cpu.instruction_breakpoints()
+        cpu.flags &= ~RF                    # for this instruction alone
+        if hits:
+            cpu.dr[6] |= hits
+            cpu.retired += 1
+            self._deliver(DB, 0, False)
+            cpu.debug_hits = 0
+        return hits != 0
 
     def _execute(self, until):
         """Run instructions until `until` are retired or something wants attention."""
@@ -413,6 +447,7 @@ class PythonEngine:
             if not cpu.rip_settled:
                 cpu.rip = cpu.insn_rip
             cpu.retired += 1
+            cpu.debug_hits &= ~0xFFFF
             self._deliver(fault.vector, fault.error, True)
 
     def _take_interrupt(self):
@@ -539,6 +574,8 @@ class PythonEngine:
         names = set(instruction.meaning.__code__.co_names)
         if "condition_code" in names:
             entry.meaning = _with_condition(d.opcode & 15, instruction.meaning)
+        if "x87_opcode" in names:
+            entry.meaning = _with_opcode(d.immediate, entry.meaning)
         entry.opsize = d.opsize if names & CONTEXT or entry.serialize else 0
         entry.addrsize, entry.rep = d.addrsize, d.rep
         entry.operands = make_operands(cpu, encoding, d)

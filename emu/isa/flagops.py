@@ -47,6 +47,12 @@ def sahf(cpu):
     cpu.flags_set((cpu.status() & OF) | ((cpu.gpr[RAX] >> 8) & 0xD5))
 
 
+@instruction("SALC", "D6 i64")
+def salc(cpu):
+    """AL = FF if CF, else 0. No flags. APM vol. 3 has it in B.3, as invalid in 64-bit mode."""
+    cpu.gpr[RAX] = (cpu.gpr[RAX] & 0xFFFFFFFFFFFFFF00) | (0xFF if cpu.carry() else 0)
+
+
 @instruction("NOP", "90")
 def nop(cpu):
     """Nothing."""

@@ -429,6 +429,7 @@ def in_(cpu, dst, port):
     number = port.read()
     cpu.require_port(number, dst.width >> 3)
     dst.write(dst.wrap(cpu.port_read(number, dst.width >> 3)))
+    cpu.meet_port(number, dst.width >> 3)
 
 
 @instruction("OUT", "E6 ib Ib,AL", "E7 ib Ib,eAX", "EE DX,AL", "EF DX,eAX", serialize=True)
@@ -437,6 +438,7 @@ def out(cpu, port, src):
     number = port.read()
     cpu.require_port(number, src.width >> 3)
     cpu.port_write(number, src.width >> 3, src.read())
+    cpu.meet_port(number, src.width >> 3)
 
 
 @instruction("INS", "6C Yb,DX", "6D Yz,DX", rep="rep")
@@ -450,6 +452,7 @@ def ins(cpu, dst, port):
         offset = cpu.read_address_register(RDI)
         cpu.probe_memory(dst.segment, offset, dst.width >> 3, ACCESS_WRITE)
         cpu.write_memory(dst.segment, offset, dst.width, dst.wrap(cpu.port_read(number, dst.width >> 3)))
+        cpu.meet_port(number, dst.width >> 3)
         cpu.string_step(RDI, dst.width)
         if cpu.rep == 0 or cpu.repeat_again() == 0:
             return
@@ -465,6 +468,7 @@ def outs(cpu, port, src):
     while True:
         value = cpu.read_memory(src.segment, cpu.read_address_register(RSI), src.width)
         cpu.port_write(number, src.width >> 3, value)
+        cpu.meet_port(number, src.width >> 3)
         cpu.string_step(RSI, src.width)
         if cpu.rep == 0 or cpu.repeat_again() == 0:
             return

@@ -22,7 +22,7 @@ from emu.isa.registry import instruction
 def fadd_memory(cpu, src):
     """ST(0) = ST(0) + src, a 32- or 64-bit number."""
     value = src.read()
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_float(value, src.width)
     cpu.x87_operate_number(ADD)
 
@@ -31,7 +31,7 @@ def fadd_memory(cpu, src):
 def fiadd(cpu, src):
     """ST(0) = ST(0) + src, a 16- or 32-bit integer."""
     value = src.read()
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_int(sign_extend(value, src.width))
     cpu.x87_operate_number(ADD)
 
@@ -39,21 +39,21 @@ def fiadd(cpu, src):
 @instruction("FADD", "D8 /0 Fi", requires="x87")
 def fadd(cpu, src):
     """ST(0) = ST(0) + ST(i)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_operate(ADD, 0, src.index)
 
 
 @instruction("FADD", "DC /0 Fi", requires="x87")
 def fadd_to(cpu, dst):
     """ST(i) = ST(i) + ST(0)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_operate(ADD, dst.index, 0)
 
 
 @instruction("FADDP", "DE /0 Fi", requires="x87")
 def faddp(cpu, dst):
     """ST(i) = ST(i) + ST(0), then pop."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_operate(ADD, dst.index, 0):
         cpu.x87_pop()
 
@@ -62,7 +62,7 @@ def faddp(cpu, dst):
 def fmul_memory(cpu, src):
     """ST(0) = ST(0) * src, a 32- or 64-bit number."""
     value = src.read()
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_float(value, src.width)
     cpu.x87_operate_number(MULTIPLY)
 
@@ -71,7 +71,7 @@ def fmul_memory(cpu, src):
 def fimul(cpu, src):
     """ST(0) = ST(0) * src, a 16- or 32-bit integer."""
     value = src.read()
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_int(sign_extend(value, src.width))
     cpu.x87_operate_number(MULTIPLY)
 
@@ -79,21 +79,21 @@ def fimul(cpu, src):
 @instruction("FMUL", "D8 /1 Fi", requires="x87")
 def fmul(cpu, src):
     """ST(0) = ST(0) * ST(i)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_operate(MULTIPLY, 0, src.index)
 
 
 @instruction("FMUL", "DC /1 Fi", requires="x87")
 def fmul_to(cpu, dst):
     """ST(i) = ST(i) * ST(0)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_operate(MULTIPLY, dst.index, 0)
 
 
 @instruction("FMULP", "DE /1 Fi", requires="x87")
 def fmulp(cpu, dst):
     """ST(i) = ST(i) * ST(0), then pop."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_operate(MULTIPLY, dst.index, 0):
         cpu.x87_pop()
 
@@ -102,7 +102,7 @@ def fmulp(cpu, dst):
 def fsub_memory(cpu, src):
     """ST(0) = ST(0) - src, a 32- or 64-bit number."""
     value = src.read()
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_float(value, src.width)
     cpu.x87_operate_number(SUBTRACT)
 
@@ -111,7 +111,7 @@ def fsub_memory(cpu, src):
 def fisub(cpu, src):
     """ST(0) = ST(0) - src, a 16- or 32-bit integer."""
     value = src.read()
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_int(sign_extend(value, src.width))
     cpu.x87_operate_number(SUBTRACT)
 
@@ -119,21 +119,21 @@ def fisub(cpu, src):
 @instruction("FSUB", "D8 /4 Fi", requires="x87")
 def fsub(cpu, src):
     """ST(0) = ST(0) - ST(i)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_operate(SUBTRACT, 0, src.index)
 
 
 @instruction("FSUB", "DC /5 Fi", requires="x87")
 def fsub_to(cpu, dst):
     """ST(i) = ST(i) - ST(0)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_operate(SUBTRACT, dst.index, 0)
 
 
 @instruction("FSUBP", "DE /5 Fi", requires="x87")
 def fsubp(cpu, dst):
     """ST(i) = ST(i) - ST(0), then pop."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_operate(SUBTRACT, dst.index, 0):
         cpu.x87_pop()
 
@@ -142,7 +142,7 @@ def fsubp(cpu, dst):
 def fsubr_memory(cpu, src):
     """ST(0) = src - ST(0), a 32- or 64-bit number."""
     value = src.read()
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_float(value, src.width)
     cpu.x87_operate_number(SUBTRACT_REVERSED)
 
@@ -151,7 +151,7 @@ def fsubr_memory(cpu, src):
 def fisubr(cpu, src):
     """ST(0) = src - ST(0), a 16- or 32-bit integer."""
     value = src.read()
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_int(sign_extend(value, src.width))
     cpu.x87_operate_number(SUBTRACT_REVERSED)
 
@@ -159,21 +159,21 @@ def fisubr(cpu, src):
 @instruction("FSUBR", "D8 /5 Fi", requires="x87")
 def fsubr(cpu, src):
     """ST(0) = ST(i) - ST(0)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_operate(SUBTRACT_REVERSED, 0, src.index)
 
 
 @instruction("FSUBR", "DC /4 Fi", requires="x87")
 def fsubr_to(cpu, dst):
     """ST(i) = ST(0) - ST(i)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_operate(SUBTRACT_REVERSED, dst.index, 0)
 
 
 @instruction("FSUBRP", "DE /4 Fi", requires="x87")
 def fsubrp(cpu, dst):
     """ST(i) = ST(0) - ST(i), then pop."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_operate(SUBTRACT_REVERSED, dst.index, 0):
         cpu.x87_pop()
 
@@ -182,7 +182,7 @@ def fsubrp(cpu, dst):
 def fdiv_memory(cpu, src):
     """ST(0) = ST(0) / src, a 32- or 64-bit number."""
     value = src.read()
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_float(value, src.width)
     cpu.x87_operate_number(DIVIDE)
 
@@ -191,7 +191,7 @@ def fdiv_memory(cpu, src):
 def fidiv(cpu, src):
     """ST(0) = ST(0) / src, a 16- or 32-bit integer."""
     value = src.read()
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_int(sign_extend(value, src.width))
     cpu.x87_operate_number(DIVIDE)
 
@@ -199,21 +199,21 @@ def fidiv(cpu, src):
 @instruction("FDIV", "D8 /6 Fi", requires="x87")
 def fdiv(cpu, src):
     """ST(0) = ST(0) / ST(i)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_operate(DIVIDE, 0, src.index)
 
 
 @instruction("FDIV", "DC /7 Fi", requires="x87")
 def fdiv_to(cpu, dst):
     """ST(i) = ST(i) / ST(0)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_operate(DIVIDE, dst.index, 0)
 
 
 @instruction("FDIVP", "DE /7 Fi", requires="x87")
 def fdivp(cpu, dst):
     """ST(i) = ST(i) / ST(0), then pop."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_operate(DIVIDE, dst.index, 0):
         cpu.x87_pop()
 
@@ -222,7 +222,7 @@ def fdivp(cpu, dst):
 def fdivr_memory(cpu, src):
     """ST(0) = src / ST(0), a 32- or 64-bit number."""
     value = src.read()
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_float(value, src.width)
     cpu.x87_operate_number(DIVIDE_REVERSED)
 
@@ -231,7 +231,7 @@ def fdivr_memory(cpu, src):
 def fidivr(cpu, src):
     """ST(0) = src / ST(0), a 16- or 32-bit integer."""
     value = src.read()
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_int(sign_extend(value, src.width))
     cpu.x87_operate_number(DIVIDE_REVERSED)
 
@@ -239,21 +239,21 @@ def fidivr(cpu, src):
 @instruction("FDIVR", "D8 /7 Fi", requires="x87")
 def fdivr(cpu, src):
     """ST(0) = ST(i) / ST(0)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_operate(DIVIDE_REVERSED, 0, src.index)
 
 
 @instruction("FDIVR", "DC /6 Fi", requires="x87")
 def fdivr_to(cpu, dst):
     """ST(i) = ST(0) / ST(i)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_operate(DIVIDE_REVERSED, dst.index, 0)
 
 
 @instruction("FDIVRP", "DE /6 Fi", requires="x87")
 def fdivrp(cpu, dst):
     """ST(i) = ST(0) / ST(i), then pop."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_operate(DIVIDE_REVERSED, dst.index, 0):
         cpu.x87_pop()
 
@@ -261,7 +261,7 @@ def fdivrp(cpu, dst):
 @instruction("FCHS", "D9 /4 mod=reg rm=0", requires="x87")
 def fchs(cpu):
     """ST(0) = -ST(0), whatever it is."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_empty(0):
         cpu.x87_underflow(0)
         return
@@ -272,7 +272,7 @@ def fchs(cpu):
 @instruction("FABS", "D9 /4 mod=reg rm=1", requires="x87")
 def fabs(cpu):
     """ST(0) = |ST(0)|, whatever it is."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_empty(0):
         cpu.x87_underflow(0)
         return
@@ -283,7 +283,7 @@ def fabs(cpu):
 @instruction("FSQRT", "D9 /7 mod=reg rm=2", requires="x87")
 def fsqrt(cpu):
     """ST(0) = square root of ST(0)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_empty(0):
         cpu.x87_underflow(0)
         return
@@ -294,7 +294,7 @@ def fsqrt(cpu):
 @instruction("FRNDINT", "D9 /7 mod=reg rm=4", requires="x87")
 def frndint(cpu):
     """ST(0) rounded to an integer by the rounding control."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_empty(0):
         cpu.x87_underflow(0)
         return
@@ -305,7 +305,7 @@ def frndint(cpu):
 @instruction("FSCALE", "D9 /7 mod=reg rm=5", requires="x87")
 def fscale(cpu):
     """ST(0) = ST(0) * 2**(ST(1) rounded towards zero)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_empty(0) or cpu.x87_empty(1):
         cpu.x87_underflow(0)
         return
@@ -316,21 +316,21 @@ def fscale(cpu):
 @instruction("FPREM", "D9 /7 mod=reg rm=0", requires="x87")
 def fprem(cpu):
     """ST(0) = remainder of ST(0) / ST(1), quotient rounded towards zero; C2: partial, else C0 C3 C1 quotient bits."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_remainder(0)
 
 
 @instruction("FPREM1", "D9 /6 mod=reg rm=5", requires="x87")
 def fprem1(cpu):
     """ST(0) = IEEE remainder of ST(0) / ST(1), quotient rounded to nearest; codes as FPREM."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_remainder(1)
 
 
 @instruction("FXTRACT", "D9 /6 mod=reg rm=4", requires="x87")
 def fxtract(cpu):
     """ST(0) = exponent of ST(0), then push its significand."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_empty(0):
         if cpu.x87_underflow(0):
             cpu.x87_push(INDEFINITE_MANTISSA, INDEFINITE_EXPONENT)

@@ -9,7 +9,7 @@ from emu.isa.registry import instruction
 def fcom_memory(cpu, src):
     """Compare ST(0) with a 32- or 64-bit number: C3 C2 C0; IE for any NaN."""
     value = src.read()
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_float(value, src.width)
     cpu.x87_compare_number(0)
 
@@ -18,7 +18,7 @@ def fcom_memory(cpu, src):
 def fcomp_memory(cpu, src):
     """Compare ST(0) with a 32- or 64-bit number, then pop."""
     value = src.read()
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_float(value, src.width)
     if cpu.x87_compare_number(0):
         cpu.x87_pop()
@@ -28,7 +28,7 @@ def fcomp_memory(cpu, src):
 def ficom(cpu, src):
     """Compare ST(0) with an integer."""
     value = src.read()
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_int(sign_extend(value, src.width))
     cpu.x87_compare_number(0)
 
@@ -37,7 +37,7 @@ def ficom(cpu, src):
 def ficomp(cpu, src):
     """Compare ST(0) with an integer, then pop."""
     value = src.read()
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_int(sign_extend(value, src.width))
     if cpu.x87_compare_number(0):
         cpu.x87_pop()
@@ -46,14 +46,14 @@ def ficomp(cpu, src):
 @instruction("FCOM", "D8 /2 Fi", "DC /2 Fi", requires="x87")
 def fcom(cpu, src):
     """Compare ST(0) with ST(i): C3 C2 C0; IE for any NaN."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_compare(src.index, 0)
 
 
 @instruction("FCOMP", "D8 /3 Fi", "DC /3 Fi", "DE /2 Fi", requires="x87")
 def fcomp(cpu, src):
     """Compare ST(0) with ST(i), then pop."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_compare(src.index, 0):
         cpu.x87_pop()
 
@@ -61,7 +61,7 @@ def fcomp(cpu, src):
 @instruction("FCOMPP", "DE /3 mod=reg rm=1", requires="x87")
 def fcompp(cpu):
     """Compare ST(0) with ST(1), then pop both."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_compare(1, 0):
         cpu.x87_pop()
         cpu.x87_pop()
@@ -70,14 +70,14 @@ def fcompp(cpu):
 @instruction("FUCOM", "DD /4 Fi", requires="x87")
 def fucom(cpu, src):
     """Compare ST(0) with ST(i); IE for signalling NaNs only."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_compare(src.index, 1)
 
 
 @instruction("FUCOMP", "DD /5 Fi", requires="x87")
 def fucomp(cpu, src):
     """As FUCOM, then pop."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_compare(src.index, 1):
         cpu.x87_pop()
 
@@ -85,7 +85,7 @@ def fucomp(cpu, src):
 @instruction("FUCOMPP", "DA /5 mod=reg rm=1", requires="x87")
 def fucompp(cpu):
     """As FUCOM with ST(1), then pop both."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_compare(1, 1):
         cpu.x87_pop()
         cpu.x87_pop()
@@ -94,14 +94,14 @@ def fucompp(cpu):
 @instruction("FCOMI", "DB /6 Fi", requires="x87")
 def fcomi(cpu, src):
     """Compare ST(0) with ST(i) into ZF PF CF (OF SF AF become 0); IE for any NaN."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_compare_flags(src.index, 0)
 
 
 @instruction("FCOMIP", "DF /6 Fi", requires="x87")
 def fcomip(cpu, src):
     """As FCOMI, then pop."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_compare_flags(src.index, 0):
         cpu.x87_pop()
 
@@ -109,14 +109,14 @@ def fcomip(cpu, src):
 @instruction("FUCOMI", "DB /5 Fi", requires="x87")
 def fucomi(cpu, src):
     """As FCOMI; IE for signalling NaNs only."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_compare_flags(src.index, 1)
 
 
 @instruction("FUCOMIP", "DF /5 Fi", requires="x87")
 def fucomip(cpu, src):
     """As FUCOMI, then pop."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_compare_flags(src.index, 1):
         cpu.x87_pop()
 
@@ -124,7 +124,7 @@ def fucomip(cpu, src):
 @instruction("FTST", "D9 /4 mod=reg rm=4", requires="x87")
 def ftst(cpu):
     """Compare ST(0) with 0.0."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.fp_raised = 0
     cpu.f80_result(0, 0)
     cpu.x87_compare_number(0)
@@ -133,7 +133,7 @@ def ftst(cpu):
 @instruction("FXAM", "D9 /4 mod=reg rm=5", requires="x87")
 def fxam(cpu):
     """Class of ST(0) into C3 C2 C0, its sign into C1, also of an empty register."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     kind = cpu.f80_class(cpu.x87_mantissa(0), cpu.x87_exponent(0))
     codes = 0
     if cpu.x87_empty(0):

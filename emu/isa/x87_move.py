@@ -9,7 +9,7 @@ from emu.isa.registry import instruction
 def fld(cpu, src):
     """Push a 32- or 64-bit number. Raises IE (a signalling NaN, made quiet) and DE."""
     value = src.read()
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_float(value, src.width)
     cpu.x87_quiet(cpu.fr_mantissa, cpu.fr_exponent)
     cpu.x87_load(cpu.fr_mantissa, cpu.fr_exponent, cpu.fp_raised)
@@ -21,14 +21,14 @@ def fld_extended(cpu, src):
     src.probe(10, ACCESS_READ)
     mantissa = src.read_at(0, 64)
     exponent = src.read_at(8, 16)
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.x87_load(mantissa, exponent, 0)
 
 
 @instruction("FLD", "D9 /0 Fi", requires="x87")
 def fld_register(cpu, src):
     """Push a copy of ST(i)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_empty(src.index):
         if cpu.x87_stack_fault(0):
             cpu.x87_push(INDEFINITE_MANTISSA, INDEFINITE_EXPONENT)
@@ -40,7 +40,7 @@ def fld_register(cpu, src):
 def fild(cpu, src):
     """Push a signed integer of 16, 32 or 64 bits."""
     value = src.read()
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_int(sign_extend(value, src.width))
     cpu.x87_load(cpu.fr_mantissa, cpu.fr_exponent, 0)
 
@@ -51,7 +51,7 @@ def fbld(cpu, src):
     src.probe(10, ACCESS_READ)
     low = src.read_at(0, 64)
     high = src.read_at(8, 16)
-    cpu.x87_begin_memory(cpu.insn_rip, src.segment, src.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, src.segment, src.offset())
     cpu.f80_from_bcd(low, high)
     cpu.x87_load(cpu.fr_mantissa, cpu.fr_exponent, 0)
 
@@ -62,7 +62,7 @@ def fst(cpu, dst):
     value = cpu.x87_store_float(dst.width)
     if cpu.x87_stores():
         dst.write(value)
-    cpu.x87_begin_memory(cpu.insn_rip, dst.segment, dst.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, dst.segment, dst.offset())
     cpu.x87_commit_store()
 
 
@@ -72,7 +72,7 @@ def fstp(cpu, dst):
     value = cpu.x87_store_float(dst.width)
     if cpu.x87_stores():
         dst.write(value)
-    cpu.x87_begin_memory(cpu.insn_rip, dst.segment, dst.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, dst.segment, dst.offset())
     if cpu.x87_commit_store():
         cpu.x87_pop()
 
@@ -91,7 +91,7 @@ def fstp_extended(cpu, dst):
         dst.probe(10, ACCESS_WRITE)
         dst.write_at(0, 64, mantissa)
         dst.write_at(8, 16, exponent)
-    cpu.x87_begin_memory(cpu.insn_rip, dst.segment, dst.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, dst.segment, dst.offset())
     if cpu.x87_commit_store():
         cpu.x87_pop()
 
@@ -99,14 +99,14 @@ def fstp_extended(cpu, dst):
 @instruction("FST", "DD /2 Fi", requires="x87")
 def fst_register(cpu, dst):
     """ST(i) = ST(0)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_copy_top(dst.index)
 
 
 @instruction("FSTP", "DD /3 Fi", "DF /2 Fi", "DF /3 Fi", requires="x87")
 def fstp_register(cpu, dst):
     """ST(i) = ST(0), then pop."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     if cpu.x87_copy_top(dst.index):
         cpu.x87_pop()
 
@@ -114,7 +114,7 @@ def fstp_register(cpu, dst):
 @instruction("FSTP1", "D9 /3 Fi", requires="x87")
 def fstp1(cpu, dst):
     """As FSTP ST(i), but with an empty ST(0) it only pops (as AMD's processors do)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.fsw = cpu.fsw & ~X_C1
     if cpu.x87_empty(0) == 0:
         cpu.x87_copy_top(dst.index)
@@ -127,7 +127,7 @@ def fist(cpu, dst):
     value = cpu.x87_store_int(dst.width)
     if cpu.x87_stores():
         dst.write(value)
-    cpu.x87_begin_memory(cpu.insn_rip, dst.segment, dst.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, dst.segment, dst.offset())
     cpu.x87_commit_store()
 
 
@@ -137,7 +137,7 @@ def fistp(cpu, dst):
     value = cpu.x87_store_int(dst.width)
     if cpu.x87_stores():
         dst.write(value)
-    cpu.x87_begin_memory(cpu.insn_rip, dst.segment, dst.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, dst.segment, dst.offset())
     if cpu.x87_commit_store():
         cpu.x87_pop()
 
@@ -151,7 +151,7 @@ def fbstp(cpu, dst):
         dst.probe(10, ACCESS_WRITE)
         dst.write_at(0, 64, low)
         dst.write_at(8, 16, high)
-    cpu.x87_begin_memory(cpu.insn_rip, dst.segment, dst.offset())
+    cpu.x87_begin_memory(cpu.insn_rip, cpu.x87_opcode, dst.segment, dst.offset())
     if cpu.x87_commit_store():
         cpu.x87_pop()
 
@@ -159,7 +159,7 @@ def fbstp(cpu, dst):
 @instruction("FXCH", "D9 /1 Fi", "DD /1 Fi", "DF /1 Fi", requires="x87")
 def fxch(cpu, src):
     """Exchange ST(0) and ST(i)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     i = src.index
     if cpu.x87_empty(0) or cpu.x87_empty(i):
         if cpu.x87_stack_fault(0) == 0:
@@ -179,56 +179,56 @@ def fxch(cpu, src):
 @instruction("FCMOVB", "DA /0 Fi", requires="x87")
 def fcmovb(cpu, src):
     """ST(0) = ST(i) if CF."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_move_if(cpu.condition(2), src.index)
 
 
 @instruction("FCMOVE", "DA /1 Fi", requires="x87")
 def fcmove(cpu, src):
     """ST(0) = ST(i) if ZF."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_move_if(cpu.condition(4), src.index)
 
 
 @instruction("FCMOVBE", "DA /2 Fi", requires="x87")
 def fcmovbe(cpu, src):
     """ST(0) = ST(i) if CF or ZF."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_move_if(cpu.condition(6), src.index)
 
 
 @instruction("FCMOVU", "DA /3 Fi", requires="x87")
 def fcmovu(cpu, src):
     """ST(0) = ST(i) if PF."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_move_if(cpu.condition(10), src.index)
 
 
 @instruction("FCMOVNB", "DB /0 Fi", requires="x87")
 def fcmovnb(cpu, src):
     """ST(0) = ST(i) if not CF."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_move_if(cpu.condition(3), src.index)
 
 
 @instruction("FCMOVNE", "DB /1 Fi", requires="x87")
 def fcmovne(cpu, src):
     """ST(0) = ST(i) if not ZF."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_move_if(cpu.condition(5), src.index)
 
 
 @instruction("FCMOVNBE", "DB /2 Fi", requires="x87")
 def fcmovnbe(cpu, src):
     """ST(0) = ST(i) if neither CF nor ZF."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_move_if(cpu.condition(7), src.index)
 
 
 @instruction("FCMOVNU", "DB /3 Fi", requires="x87")
 def fcmovnu(cpu, src):
     """ST(0) = ST(i) if not PF."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_move_if(cpu.condition(11), src.index)
 
 
@@ -243,56 +243,56 @@ LN_2 = (0xB17217F7D1CF79AC, 0xB17217F7D1CF79AB, 0xB17217F7D1CF79AC, 0xB17217F7D1
 @instruction("FLD1", "D9 /5 mod=reg rm=0", requires="x87")
 def fld1(cpu):
     """Push 1.0."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_load(1 << 63, 0x3FFF, 0)
 
 
 @instruction("FLDL2T", "D9 /5 mod=reg rm=1", requires="x87")
 def fldl2t(cpu):
     """Push the binary logarithm of 10."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_load(LOG2_10[(cpu.fcw >> 10) & 3], 0x4000, 0)
 
 
 @instruction("FLDL2E", "D9 /5 mod=reg rm=2", requires="x87")
 def fldl2e(cpu):
     """Push the binary logarithm of e."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_load(LOG2_E[(cpu.fcw >> 10) & 3], 0x3FFF, 0)
 
 
 @instruction("FLDPI", "D9 /5 mod=reg rm=3", requires="x87")
 def fldpi(cpu):
     """Push pi."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_load(PI[(cpu.fcw >> 10) & 3], 0x4000, 0)
 
 
 @instruction("FLDLG2", "D9 /5 mod=reg rm=4", requires="x87")
 def fldlg2(cpu):
     """Push the decimal logarithm of 2."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_load(LOG10_2[(cpu.fcw >> 10) & 3], 0x3FFD, 0)
 
 
 @instruction("FLDLN2", "D9 /5 mod=reg rm=5", requires="x87")
 def fldln2(cpu):
     """Push the natural logarithm of 2."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_load(LN_2[(cpu.fcw >> 10) & 3], 0x3FFE, 0)
 
 
 @instruction("FLDZ", "D9 /5 mod=reg rm=6", requires="x87")
 def fldz(cpu):
     """Push +0.0."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.x87_load(0, 0, 0)
 
 
 @instruction("FINCSTP", "D9 /6 mod=reg rm=7", requires="x87")
 def fincstp(cpu):
     """Turn the stack: ST(1) becomes ST(0); no register changes or becomes empty."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.ftop = (cpu.ftop + 1) & 7
     cpu.fsw = cpu.fsw & ~X_C1
 
@@ -300,7 +300,7 @@ def fincstp(cpu):
 @instruction("FDECSTP", "D9 /6 mod=reg rm=6", requires="x87")
 def fdecstp(cpu):
     """Turn the stack: ST(7) becomes ST(0)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.ftop = (cpu.ftop - 1) & 7
     cpu.fsw = cpu.fsw & ~X_C1
 
@@ -308,7 +308,7 @@ def fdecstp(cpu):
 @instruction("FFREE", "DD /0 Fi", requires="x87")
 def ffree(cpu, dst):
     """ST(i) becomes empty."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.fsw = cpu.fsw & ~X_C1
     cpu.ftags = cpu.ftags | (1 << ((cpu.ftop + dst.index) & 7))
 
@@ -316,7 +316,7 @@ def ffree(cpu, dst):
 @instruction("FFREEP", "DF /0 Fi", requires="x87")
 def ffreep(cpu, dst):
     """ST(i) becomes empty, then pop (APM vol. 5: an undocumented alias compilers know)."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)
     cpu.fsw = cpu.fsw & ~X_C1
     cpu.ftags = cpu.ftags | (1 << ((cpu.ftop + dst.index) & 7))
     cpu.x87_pop()
@@ -325,4 +325,4 @@ def ffreep(cpu, dst):
 @instruction("FNOP", "D9 /2 mod=reg rm=0", requires="x87")
 def fnop(cpu):
     """Nothing, but as any waiting instruction."""
-    cpu.x87_begin(cpu.insn_rip)
+    cpu.x87_begin(cpu.insn_rip, cpu.x87_opcode)

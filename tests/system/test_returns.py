@@ -70,7 +70,7 @@ def test_null_gs_keeps_its_base_on_the_way_out(m):
 
 
 @pytest.mark.parametrize("cpl, iopl, image, expected", [
-    (0, 0, 0x0027FFD7, 0x00247FD7),         # all that IRET may set at ring 0; VIF and VIP are not in the image
+    (0, 0, 0x0027FFD7, 0x00257FD7),         # all that IRET may set at ring 0, RF too; VIF and VIP are not in the image
     (3, 0, 0x00247FD7, 0x00244DD7),         # ring 3: neither IOPL nor IF
     (3, 3, 0x00244FD7, 0x00247FD7)])        # IOPL 3: IF, but IOPL stays
 def test_flags_by_privilege(engine_class, cpl, iopl, image, expected):
