@@ -176,3 +176,13 @@ def test_pop_to_memory_counts_with_the_new_stack_pointer(long_mode):
     frame_rsp = int.from_bytes(long_mode.memory.read(long_mode["rsp"] + 32, 8), "little")
     assert frame_rsp == STACK
 
+
+def test_salc(engine_class):
+    """AL = FF or 0 by CF, flags as they were; invalid in 64-bit mode (APM vol. 3, B.3)."""
+    m = FlatMachine(engine_class, bits=32)
+    for flags, expected in ((2, 0), (0x8D7, 0xFF)):
+        m.run("d6", rax=0x12345678, rflags=flags)
+        assert m["rax"] == 0x12345600 | expected and m["rflags"] == flags
+    m = FlatMachine(engine_class)
+    m.run("d6")
+    assert m.fault.vector == 6

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from tests.flat import DATA, FlatMachine
-from tests.host_x87 import HostX87
+from tests.host_x87 import HostX87, X87State
 from tests.isa.x87_oracle import X87Machine, differences, needs_host, settle, state
 
 
@@ -51,6 +51,18 @@ def test_loading(engine_class, host, code):
         before.memory = r.randbytes(128)
         found = differences(host.run(code, before), machine.run(code, before))
         assert machine.fault is None and not found, f"{before}:\n" + "\n".join(found)
+
+
+@needs_host
+@pytest.mark.parametrize("code", ["d9 e8", "d8 c1", "dd 46 40", "db 6e 40", "df d8", "9b d9 e1", "d9 d0", "dd 5e 40", "48 dd 46 40", "36 d8 66 48"])
+def test_opcodes_as_the_host(engine_class, host, code):
+    """FOP has the low bits of the first byte and all of the second (APM vol. 1, 6.2.5); instructions of control leave it."""
+    m, memory = FlatMachine(engine_class), bytes(64) + (0x37F).to_bytes(8, "little") + bytes(56)
+    for control in ("", "9b", "d9 6e 40", "d9 7e 60", "db e2", "df e0", "d9 76 00"):
+        whole = bytes.fromhex(("db e3 d9 e8 d9 e8" + code + control + "d9 36").replace(" ", ""))        # two ones on the stack
+        m.memory.write(DATA, memory)
+        m.run(whole, rsi=DATA)
+        assert m.fault is None and m.memory.read(DATA + 18, 2) == host.run(whole, X87State(memory=memory)).memory[18:20], control
 
 
 def test_environment_round_trip(engine_class):

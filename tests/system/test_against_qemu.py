@@ -1,7 +1,7 @@
 """The same small kernel takes the same exceptions, with the same frames, under QEMU and under ours.
 
 Each scenario is a few instructions at ring 0 or 3, ended by INT 0x80 if nothing else ends it. A common handler prints
-RAX RBX, vector, error code, RIP, CS, RFLAGS, RSP, SS, CR2, DS and FS; then the next scenario starts afresh.
+RAX RBX, vector, error code, RIP, CS, RFLAGS, RSP, SS, CR2, DS, FS and DR6; then the next scenario starts afresh.
 """
 
 from __future__ import annotations
@@ -104,7 +104,34 @@ def scenarios() -> list[tuple[str, int, str]]:
                      "mov [rbx - 1], ax", "xor eax, eax; cmpxchg [rbx], al", "movups xmm0, [rbx - 8]",
                      "lea rsp, [rbx + 8]; push rax", "lea rsp, [rbx + 4]; push rax", "mov rsp, rbx; pop rax", "mov rsp, rbx; iretq"):
             both(f"{name} page: {text}", f"mov ebx, {page + 8 if 'movups' not in text and '- 1' not in text else page}; " + text)
+    for (dr0, dr7), text in breakpoints():
+        found.append((f"DR0 {dr0} DR7 {dr7:#x}: {text}", 0, f"{dr0}; mov dr0, rax; mov eax, {dr7}; mov dr7, rax; {text}"))
     both("call far from the map", "mov eax, 0x7fffffff; call rax")
+    return found
+
+
+STEPPED, LAST_ITERATION = "mov [rbx], eax; nop", "mov ecx, 5; rep stosb; nop"
+
+
+def breakpoints() -> list[tuple[tuple[str, int], str]]:
+    """((text that leaves DR0 in RAX, DR7), text): the lengths and kinds of breakpoints, and every sort of access."""
+    found = []
+    for at in range(11, 14):                                # the first, second or third byte behind the loading of DR7
+        for text in ("nop; nop; nop", "nop; inc eax; nop"):
+            found += [((f"lea rax, [rip + {at}]", dr7), text) for dr7 in (0x401, 0x402)]
+    for kind in (0x10000, 0x30000):
+        for length, nears in ((0, (0, 1, 3, 5, 8)), (4, (0, 2, 4)), (12, (0, 4, 8)), (8, (0, 8))):
+            for near in nears:
+                for access in ("mov [rbx + 3], al", "mov [rbx + 2], ax", "mov [rbx], rax", "mov al, [rbx + 4]", "mov rax, [rbx]"):
+                    found.append(((f"mov eax, {DATA + 0x40 + near}", kind | length << 16 | 0x401), f"mov ebx, {DATA + 0x40}; {access}; nop; nop"))
+    armed = (f"mov eax, {DATA + 0x40}", 0xD0401)
+    for text in ("inc dword ptr [rbx]; nop", "xchg [rbx], eax; nop", "lea rsp, [rbx + 8]; push rax; nop", "lea rdi, [rbx - 4]; mov ecx, 8; rep stosb; nop",
+                 "lea rdi, [rbx - 4]; lea rsi, [rbx - 20]; mov ecx, 8; rep movsb; nop", "lea rdi, [rbx - 4]; " + LAST_ITERATION,
+                 "movups [rbx - 9], xmm0; nop", "mov [rbx - 4], eax; mov [rbx + 4], eax; nop"):
+        found.append((armed, f"mov ebx, {DATA + 0x40}; {text}"))
+    found.append((armed, f"mov ebx, {DATA + 0x40}; pushfq; or dword ptr [rsp], 0x100; popfq; {STEPPED}"))
+    for address, dr7 in ((0x82, 0x20401), (0x82, 0xA0401), (0x80, 0xE0401), (0x84, 0x20401), (0x7C, 0xE0401)):         # ports
+        found.append(((f"mov eax, {address}", dr7), "mov rcx, cr4; or ecx, 8; mov cr4, rcx; in eax, 0x80; nop; nop"))
     return found
 
 
@@ -136,6 +163,8 @@ KERNEL = f"""
 common:
     push rbx
     push rax
+    xor eax, eax
+    mov dr7, rax
     mov rbp, rsp
     xor r9d, r9d
 words:
@@ -149,6 +178,8 @@ words:
     mov eax, ds
     call print
     mov eax, fs
+    call print
+    mov rax, dr6
     call print
     mov al, 10
     call put
@@ -168,6 +199,9 @@ next:
     mov cr2, rax
     mov dr6, rax
     mov cr8, rax
+    mov eax, 0x6a0
+    mov cr4, rax
+    xor eax, eax
     mov edi, esi
     shl edi, 8
     add edi, {SCENARIOS}
@@ -232,7 +266,7 @@ def image() -> bytes:
     segments = [(START, bytes(keystone.Ks(keystone.KS_ARCH_X86, keystone.KS_MODE_32).asm(BOOT, START)[0]), None)]
     kernel = bytes(assembler.asm(KERNEL, MAIN)[0])
     segments.append((MAIN, kernel, None))
-    common = MAIN + kernel.index(bytes.fromhex("5350 4889e5"))
+    common = MAIN + kernel.index(bytes.fromhex("5350 31c0 0f23f8"))
     tables = bytearray(0x5000)
     for level in range(3):
         struct.pack_into("<Q", tables, level * 0x1000, TABLES + 0x1000 * (level + 1) | 0x67)
@@ -298,6 +332,8 @@ QEMU_DIFFERS = {
     *((f"{page} page: mov rsp, rbx; iretq", 3) for page in ("absent", "supervisor", "reserved")),
     *((text, 3) for text in ("mov rax, cr5", "mov cr1, rax", "mov cr9, rax")),          # #UD is found before #GP
     ("mov ss, 0x3", 0),         # takes a null SS whose RPL is not CPL (SDM vol. 2, MOV)
+    # Traps for the step a second time, and behind the last iteration has RIP on the instruction (SDM vol. 3, 18.3.1.4, 6.8.3).
+    *((name, ring) for name, ring, text in SCENARIO_LIST if "mov dr7" in text and text.endswith((STEPPED, LAST_ITERATION))),
     ("int 0x89", 3),            # empties SS for an IST without a change of level (APM vol. 2, 8.9.4)
 }
 
