@@ -85,11 +85,7 @@ docs: | $(VENV)/.installed
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
 
-$(VENV)/.# The part of the manual that is made from the system call table.
-docs: | $(VENV)/.installed
-	@$(BIN)/python -m guestos.syscalls --markdown >docs/syscalls.md
-
-lint: $(VENV)/.installed
+$(VENV)/.lint: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check ruff
 	@touch $@
 
