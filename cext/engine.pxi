@@ -93,7 +93,8 @@ cdef class CompiledCpu:
         self.shadow_view, self.journal_view = memory.shadow, memory.journal
         cpu.shadow = &self.shadow_view[0]
         cpu.journal = <u32*>&self.journal_view[0]
-        cpu.generation = 1
+        cpu.generation = cpu.last_generation = 1
+        cpu.code_pages = cpu.code_page_marks[0]
         self.code.page_count = memory.size >> 12
         self.code.buckets = <Block**>calloc(BUCKETS, sizeof(Block*))
         self.code.pages = <Block**>calloc(self.code.page_count, sizeof(Block*))
@@ -253,7 +254,7 @@ cdef class CompiledCpu:
             if cpu.page_flags[page] & 1:
                 drop_page(cpu, page)
         cpu.journal[0] = 0
-        evict_all(cpu)
+        evict_worlds(cpu)
 
     def call(self, str name, *arguments):
         """Run one of the few shared functions that setting state from outside needs."""
@@ -263,14 +264,16 @@ cdef class CompiledCpu:
             return read_flags(cpu)
         if name == "status":
             return status(cpu)
+        if name == "interrupt_open":
+            return interrupt_open(cpu)
         if name == "write_flags":
             write_flags(cpu, value)
         elif name == "update_mode":
             update_mode(cpu)
         elif name == "flush_tlb":
             flush_tlb(cpu)
-        elif name == "evict_all":
-            evict_all(cpu)
+        elif name == "forget_translations":
+            evict_worlds(cpu)
         elif name == "breakpoints_changed":
             breakpoints_changed(cpu)
         elif name == "mode_changed":

@@ -53,7 +53,7 @@ cdef inline u64 retired_now(CPU *cpu) noexcept nogil:
     return cpu.slice_end - cpu.budget - cpu.current.left - 1
 
 cdef inline u64 now(CPU *cpu) noexcept nogil:
-    return retired_now(cpu) * cpu.tsc_step + cpu.tsc_offset
+    return retired_now(cpu) * cpu.tsc_step + cpu.tsc_offset + cpu.vm_tsc_offset
 
 cdef inline void set_context(CPU *cpu, Insn *i) noexcept nogil:
     cpu.current = i

@@ -13,22 +13,30 @@ cdef enum:
     STOP_ERROR = 5
     RESUME = 1 << 16        # RFLAGS.RF
 
-cdef void deliver(CPU *cpu, u64 vector, u64 error, bint is_fault) noexcept nogil:
-    """Deliver an exception, or an interrupt or trap, with double and triple faults."""
+# As in emu/cpu/events.py and emu/cpu/svm.py
+cdef enum:
+    DELIVER_FAULT = 0
+    DELIVER_TRAP = 1
+    DELIVER_INJECTED = 5
+    DUE_LEFT = 1
+    DUE_INTERRUPT = 3
+    V_IRQ = 1 << 8
+
+cdef void deliver(CPU *cpu, u64 how, u64 vector, u64 error) noexcept nogil:
+    """Deliver a fault, a trap, or what interrupt_due() found, with double and triple faults."""
     cdef u64 second, second_vector
     while True:
         cpu.fault = 0
         cpu.current = NULL
-        if is_fault:
-            deliver_exception(cpu, vector, error)
-        else:
-            deliver_interrupt(cpu, vector)
+        deliver_as(cpu, how, vector, error)
         if cpu.fault == 0:
             return
+        if how == DELIVER_INJECTED and cpu.rip_settled == 0:
+            cpu.rip = cpu.insn_rip
         second = cpu.fault & 0xFF
         cpu.fault = 0
         error = cpu.fault_error
-        second_vector = combine_faults(cpu, vector if is_fault else 0xFF, second)
+        second_vector = combine_faults(cpu, second)
         if second_vector == 0x100:
             cpu.shutdown = 1
             cpu.fault_error = (second << 8) | vector
@@ -36,24 +44,21 @@ cdef void deliver(CPU *cpu, u64 vector, u64 error, bint is_fault) noexcept nogil
         if second_vector == 8 and second != 8:
             error = 0
         vector = second_vector
-        is_fault = True
+        how = DELIVER_FAULT
 
 cdef bint take_interrupt(CPU *cpu) noexcept nogil:
-    cdef i64 vector
-    if cpu.nmi_pending and not cpu.nmi_blocked:
-        cpu.nmi_pending = 0
-        cpu.nmi_blocked = 1
-        cpu.halted = 0
-        deliver(cpu, 2, 0, False)
-        return True
-    if cpu.interrupt_line and cpu.flags & 0x200:
+    """Deliver an injected event or an interrupt if the CPU accepts one now; True when it did, or left a guest for it."""
+    cdef i64 vector = 0
+    cdef u64 how = interrupt_due(cpu)
+    if how <= DUE_LEFT:
+        return how == DUE_LEFT
+    if how == DUE_INTERRUPT:
         vector = bus_acknowledge(cpu)
         if vector < 0:
             return False
         cpu.halted = 0
-        deliver(cpu, <u64>vector, 0, False)
-        return True
-    return False
+    deliver(cpu, how, <u64>vector, 0)
+    return True
 
 cdef bint passed(CPU *cpu, Code *code) noexcept nogil:
     """Whether the breakpoint at RIP was reported already, and the instruction is now to be run."""
@@ -96,7 +101,7 @@ cdef bint instruction_breakpoint(CPU *cpu, u64 shadow) noexcept nogil:
         return False
     cpu.dr[6] |= hits
     cpu.budget -= 1
-    deliver(cpu, 1, 0, False)
+    deliver(cpu, DELIVER_TRAP, 1, 0)
     cpu.debug_hits = 0
     return True
 
@@ -113,10 +118,10 @@ cdef int run_loop(CPU *cpu) noexcept nogil:
         if cpu.fault:
             vector = cpu.fault & 0xFF
             cpu.debug_hits &= ~(<u64>0xFFFF)
-            deliver(cpu, vector, cpu.fault_error, True)
+            deliver(cpu, DELIVER_FAULT, vector, cpu.fault_error)
             link = NULL
         if cpu.debug_hits and debug_trap_due(cpu):
-            deliver(cpu, 1, 0, False)
+            deliver(cpu, DELIVER_TRAP, 1, 0)
             cpu.debug_hits = 0              # what the delivery itself met goes unreported: no end would be to it
             link = NULL
         if cpu.shutdown:
@@ -129,9 +134,10 @@ cdef int run_loop(CPU *cpu) noexcept nogil:
             return STOP_EXIT
         cpu.attention = 0
         shadow = cpu.interrupt_shadow
+        cpu.in_shadow = shadow
         cpu.interrupt_shadow = 0
-        if (cpu.nmi_pending or cpu.interrupt_line) and not shadow:
-            if take_interrupt(cpu):
+        if cpu.nmi_pending | cpu.interrupt_line | cpu.injected | (cpu.v_intr & V_IRQ):
+            if (not shadow or cpu.injected) and take_interrupt(cpu):
                 continue
         if cpu.halted:
             return STOP_HALT

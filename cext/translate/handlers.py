@@ -228,6 +228,8 @@ class HandlerTranslator(Translator):
         if node.attr == "index":
             if bound.operand.kind == "T=":
                 return constant(bound.operand.register)
+            if bound.operand.kind == "R":
+                return Value(f"((<u64>{self.slot(bound)} - (<u64>&cpu.gpr[0] - <u64>cpu)) >> 3)")
             return Value("(<u64>i.m)" if bound.operand.kind == "F" else "(<u64>i.r)")
         if node.attr == "segment":
             return constant(0) if bound.operand.kind == "Y" else Value("(<u64>i.segment)")

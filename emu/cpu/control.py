@@ -1,5 +1,6 @@
 """Control registers, debug registers, EFER, and who may use I/O ports (APM vol. 2, chapter 3, 12.2.4, 13.1)."""
 
+from emu.isa.exits import INFO_MOV_CR
 from emu.isa.language import (
     ATTR_L,
     CR0_CD,
@@ -30,6 +31,7 @@ from emu.isa.language import (
     EFER_LME,
     EFER_NXE,
     EFER_SCE,
+    EFER_SVME,
     GP,
     IF,
     IOPL,
@@ -45,8 +47,11 @@ CR0_BITS = 0xE005003F
 CR0_ALWAYS = 0x10               # ET
 CR4_BITS = (CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT
             | CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP)
-EFER_BITS = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE
+EFER_BITS = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME
 CR3_RESERVED = 0x7FFFFF0000000000       # bits 62..40; 63 too without PCIDs
+
+VM_CR_LOCK, VM_CR_SVMDIS = 8, 16
+V_INTR_MASKING = 1 << 24        # of the VMCB's quadword at 60h
 
 DR6_BITS, DR6_ALWAYS = 0xE00F, 0xFFFF0FF0
 DR7_BITS, DR7_ALWAYS = 0xFFFF23FF, 0x400
@@ -91,9 +96,10 @@ def update_fpu_blocked(cpu):
     cpu.fpu_blocked = blocked
 
 
-def read_control(cpu, number):
-    """MOV from CR0, 2, 3, 4, 8; #UD for the others."""
+def read_control(cpu, number, gpr):
+    """MOV from CR0, 2, 3, 4, 8 to general register `gpr`; #UD for the others."""
     cpu.require_control(number)
+    cpu.intercept_control_read(number, INFO_MOV_CR | gpr)
     if number == 0:
         return cpu.cr0
     if number == 2:
@@ -102,6 +108,8 @@ def read_control(cpu, number):
         return cpu.cr3
     if number == 4:
         return cpu.cr4
+    if cpu.v_intr & V_INTR_MASKING:
+        return cpu.v_intr & 15
     return cpu.bus_tpr_read()
 
 
@@ -112,63 +120,77 @@ def require_control(cpu, number):
     cpu.require_ring0()
 
 
-def write_control(cpu, number, value):
-    """MOV to CR0, 2, 3, 4, 8, with every check of reserved bits and combinations; #UD #GP."""
+def write_control(cpu, number, value, gpr):
+    """MOV from general register `gpr` to CR0, 2, 3, 4, 8, with every check of reserved bits and combinations; #UD #GP."""
     cpu.require_control(number)
+    info = INFO_MOV_CR | gpr
     if number == 0:
+        cpu.check_cr0(value)
+        cpu.intercept_cr0_write((value & CR0_BITS) | CR0_ALWAYS, info)
         cpu.write_cr0(value)
     elif number == 2:
+        cpu.intercept_control_write(2, info)
         cpu.cr2 = value
     elif number == 3:
-        cpu.write_cr3(value)
+        cpu.check_cr3(value)
+        cpu.intercept_control_write(3, info)
+        cpu.load_cr3(value)
     elif number == 4:
+        cpu.check_cr4(value)
+        cpu.intercept_control_write(4, info)
         cpu.write_cr4(value)
     else:
         if value > 15:
             raise Fault(GP, 0)
-        cpu.bus_tpr_write(value)
+        cpu.intercept_control_write(8, info)
+        # A guest's own task priority, which only its virtual interrupts are measured with (15.21.2).
+        if cpu.v_intr & V_INTR_MASKING:
+            cpu.v_intr = (cpu.v_intr & ~0xFF & MASK64) | value
+        else:
+            cpu.bus_tpr_write(value)
 
 
-def write_cr0(cpu, value):
-    """CR0 (APM vol. 2, 3.1.1): PG with EFER.LME turns long mode on and off (14.6); #GP(0)."""
+def check_cr0(cpu, value):
+    """#GP(0) for a CR0 that cannot be (APM vol. 2, 3.1.1, 14.6)."""
     if value > MASK32:
         raise Fault(GP, 0)
     if value & CR0_PG and value & CR0_PE == 0:
         raise Fault(GP, 0)
     if value & CR0_NW and value & CR0_CD == 0:
         raise Fault(GP, 0)
+    if (cpu.cr0 ^ value) & CR0_PG:
+        if value & CR0_PG:
+            if cpu.efer & EFER_LME and (cpu.cr4 & CR4_PAE == 0 or cpu.seg_attr[CS] & ATTR_L):
+                raise Fault(GP, 0)
+        elif cpu.cr4 & CR4_PCIDE or cpu.code_size == 64:
+            raise Fault(GP, 0)
+
+
+def write_cr0(cpu, value):
+    """CR0, checked: PG with EFER.LME turns long mode on and off."""
     value = (value & CR0_BITS) | CR0_ALWAYS
     changed = cpu.cr0 ^ value
-    efer = cpu.efer
-    if changed & CR0_PG:
-        if value & CR0_PG:
-            if efer & EFER_LME:
-                if cpu.cr4 & CR4_PAE == 0 or cpu.seg_attr[CS] & ATTR_L:
-                    raise Fault(GP, 0)
-                efer = efer | EFER_LMA
-        else:
-            if cpu.cr4 & CR4_PCIDE or cpu.code_size == 64:
-                raise Fault(GP, 0)
-            efer = efer & ~EFER_LMA
     cpu.cr0 = value
-    cpu.efer = efer
+    if changed & CR0_PG:
+        cpu.efer = cpu.efer & ~EFER_LMA
+        if value & CR0_PG and cpu.efer & EFER_LME:
+            cpu.efer = cpu.efer | EFER_LMA
     if changed & (CR0_PG | CR0_PE | CR0_WP):
         cpu.flush_tlb()
     cpu.settle_mode()
 
 
-def write_cr3(cpu, value):
-    """CR3 (APM vol. 2, 5.5.1); #GP(0) for an address of more than 40 bits."""
+def check_cr3(cpu, value):
+    """#GP(0) for a CR3 of more than 40 bits (APM vol. 2, 5.5.1)."""
     reserved = CR3_RESERVED
     if cpu.cr4 & CR4_PCIDE == 0:
         reserved = reserved | (1 << 63)
     if value & reserved:
         raise Fault(GP, 0)
-    cpu.load_cr3(value)
 
 
-def write_cr4(cpu, value):
-    """CR4 (APM vol. 2, 3.1.3); #GP(0) for a bit this machine has not, and for PAE and PCIDE at the wrong time."""
+def check_cr4(cpu, value):
+    """#GP(0) for a CR4 bit this machine has not, and for PAE and PCIDE at the wrong time (APM vol. 2, 3.1.3)."""
     if value & ~CR4_BITS & MASK64:
         raise Fault(GP, 0)
     changed = cpu.cr4 ^ value
@@ -176,6 +198,11 @@ def write_cr4(cpu, value):
         raise Fault(GP, 0)
     if changed & value & CR4_PCIDE and (cpu.efer & EFER_LMA == 0 or cpu.cr3 & 0xFFF):
         raise Fault(GP, 0)
+
+
+def write_cr4(cpu, value):
+    """CR4, checked."""
+    changed = cpu.cr4 ^ value
     cpu.cr4 = value
     if changed & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP):
         cpu.flush_tlb()
@@ -183,8 +210,8 @@ def write_cr4(cpu, value):
 
 
 def write_efer(cpu, value):
-    """EFER (APM vol. 2, 3.1.7): LMA is read-only, LME fixed while paging is on; #GP(0) for reserved bits."""
-    if value & ~EFER_BITS & MASK64:
+    """EFER (APM vol. 2, 3.1.7): LMA is read-only, LME fixed while paging is on, VM_CR may forbid SVME; #GP(0)."""
+    if value & ~EFER_BITS & MASK64 or (value & EFER_SVME and cpu.vm_cr & VM_CR_SVMDIS):
         raise Fault(GP, 0)
     value = (value & ~EFER_LMA) | (cpu.efer & EFER_LMA)
     changed = cpu.efer ^ value
@@ -206,9 +233,11 @@ def debug_number(cpu, number):
     return number | 2 if number & 4 else number
 
 
-def read_debug(cpu, number):
-    """MOV from DRn (APM vol. 2, 13.1.1)."""
+def read_debug(cpu, number, gpr):
+    """MOV from DRn to general register `gpr` (APM vol. 2, 13.1.1)."""
+    encoded = number
     number = cpu.debug_number(number)
+    cpu.intercept_debug(encoded, gpr)
     if number == 6:
         return (cpu.dr[6] & DR6_BITS) | DR6_ALWAYS
     if number == 7:
@@ -216,12 +245,14 @@ def read_debug(cpu, number):
     return cpu.dr[number]
 
 
-def write_debug(cpu, number, value):
-    """MOV to DRn; #GP(0) for bits above 31 of DR6 and DR7."""
+def write_debug(cpu, number, value, gpr):
+    """MOV from general register `gpr` to DRn; #GP(0) for bits above 31 of DR6 and DR7."""
+    encoded = number
     number = cpu.debug_number(number)
+    if number >= 6 and value > MASK32:
+        raise Fault(GP, 0)
+    cpu.intercept_debug(16 + encoded, gpr)
     if number >= 6:
-        if value > MASK32:
-            raise Fault(GP, 0)
         if number == 6:
             value = (value & DR6_BITS) | DR6_ALWAYS
         else:

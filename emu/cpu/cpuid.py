@@ -1,5 +1,6 @@
 """CPUID: what this processor says of itself (APM vol. 3, appendix E). Every feature named here is implemented."""
 
+from emu.cpu.state import ASIDS
 from emu.isa.language import CR4_OSXSAVE
 
 VENDOR = b"AuthenticAMD"
@@ -16,9 +17,12 @@ CX16, PCID, X2APIC, MOVBE, POPCNT, TSC_DEADLINE = 1 << 13, 1 << 17, 1 << 21, 1 <
 XSAVE, OSXSAVE, RDRAND = 1 << 26, 1 << 27, 1 << 30
 FSGSBASE, SMEP, INVPCID, SMAP, UMIP = 1 << 0, 1 << 7, 1 << 10, 1 << 20, 1 << 2
 # Leaf 8000_0001 ECX and EDX, leaf 8000_0007 EDX.
-LAHF64, PREFETCH = 1 << 0, 1 << 8
+LAHF64, SVM, PREFETCH = 1 << 0, 1 << 2, 1 << 8
 SYSCALL, NX, MMX_EXTENSIONS, PAGE_1G, RDTSCP, LONG_MODE = 1 << 11, 1 << 20, 1 << 22, 1 << 26, 1 << 27, 1 << 29
 INVARIANT_TSC = 1 << 8
+# Leaf 8000_000A EDX.
+NESTED_PAGING, NEXT_RIP_SAVE, CLEAN_BITS, FLUSH_BY_ASID, DECODE_ASSISTS = 1 << 0, 1 << 3, 1 << 5, 1 << 6, 1 << 7
+PAUSE_FILTER, PAUSE_FILTER_THRESHOLD = 1 << 10, 1 << 12
 
 APIC_ENABLE = 1 << 11
 XSAVE_AREA = 576
@@ -41,8 +45,8 @@ TABLE = (
     (0x00000007, 0, FSGSBASE | SMEP | INVPCID | SMAP, UMIP, 0),
     # XSAVE: x87 and SSE, 576 bytes with the header, whether or not SSE is enabled.
     (0x0000000D, 3, XSAVE_AREA, XSAVE_AREA, 0),
-    (0x80000000, 0x80000008, _word(VENDOR, 0), _word(VENDOR, 8), _word(VENDOR, 4)),
-    (0x80000001, SIGNATURE, 0, LAHF64 | PREFETCH,
+    (0x80000000, 0x8000000A, _word(VENDOR, 0), _word(VENDOR, 8), _word(VENDOR, 4)),
+    (0x80000001, SIGNATURE, 0, LAHF64 | SVM | PREFETCH,
      REPEATED | SYSCALL | NX | MMX_EXTENSIONS | PAGE_1G | RDTSCP | LONG_MODE),
     _brand(0x80000002, 0), _brand(0x80000003, 1), _brand(0x80000004, 2),
     # Caches and TLBs that software may size things by: 64 KiB, 2-way, lines of 64 bytes; 512 KiB, 16-way.
@@ -51,6 +55,9 @@ TABLE = (
     (0x80000007, 0, 0, 0, INVARIANT_TSC),
     # 40 bits of physical and 48 of linear address.
     (0x80000008, 0x00003028, 0, 0, 0),
+    # SVM revision 1.
+    (0x8000000A, 1, ASIDS, 0, NESTED_PAGING | NEXT_RIP_SAVE | CLEAN_BITS | FLUSH_BY_ASID | DECODE_ASSISTS | PAUSE_FILTER
+     | PAUSE_FILTER_THRESHOLD),
 )
 ROWS = len(TABLE)
 LEAVES = tuple(row[0] for row in TABLE)

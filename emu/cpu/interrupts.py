@@ -1,4 +1,4 @@
-"""Interrupts and exceptions: from a vector through its gate to the handler, and IRET back (APM vol. 2, chapter 8).
+"""Interrupt gates: from a vector to its handler, and IRET back (APM vol. 2, chapter 8).
 
 Delivery checks everything, probes the new stack, and only then changes the machine: a Fault raised here means that
 nothing happened but a CR2. Bit 0 of error codes (EXT, `ext` below) is 1 unless a software interrupt was the event.
@@ -11,7 +11,6 @@ from emu.isa.language import (
     ACCESS_USER,
     ACCESS_WRITE,
     CS,
-    DB,
     DF,
     EFER_LMA,
     GP,
@@ -34,57 +33,7 @@ from emu.isa.language import (
     Fault,
 )
 
-# Vectors that push an error code: 8, 10 to 14, 17; and what makes a double fault (APM vol. 2, 8.2.9).
-WITH_ERROR_CODE = 0x27D00
-CONTRIBUTORY = 0x3C01           # 0, 10, 11, 12, 13
 NO_ERROR_CODE = 1 << 32
-
-DOUBLE_FAULT, SHUTDOWN, PAGE_FAULT = 8, 0x100, 14
-
-
-def deliver_exception(cpu, vector, error):
-    """Deliver a fault: RIP is the faulting instruction's. Its error code is pushed where the vector has one."""
-    if (WITH_ERROR_CODE >> vector) & 1 == 0:
-        error = NO_ERROR_CODE
-    cpu.deliver_event(vector, error, cpu.read_flags() | RF, 1)
-
-
-def deliver_interrupt(cpu, vector):
-    """Deliver an external interrupt, an NMI or a trap: RIP is the next instruction's."""
-    cpu.deliver_event(vector, NO_ERROR_CODE, cpu.read_flags(), 1)
-
-
-def software_interrupt(cpu, vector):
-    """INT n, INT3, INTO: as deliver_interrupt, but the gate's DPL must allow it. TF does not trap after them."""
-    cpu.deliver_event(vector, NO_ERROR_CODE, cpu.read_flags(), 0)
-    cpu.single_step = 0
-
-
-def combine_faults(cpu, first, second):
-    """The vector to deliver next when `second` is raised while `first` is being delivered (APM vol. 2, table 8-6).
-
-    `first` is 0xFF for an interrupt. 8 is a double fault; 0x100 is the third one: shutdown.
-    """
-    if first > 31 or (second != PAGE_FAULT and (CONTRIBUTORY >> second) & 1 == 0):
-        return second
-    if first == DOUBLE_FAULT:
-        return SHUTDOWN
-    if first == PAGE_FAULT:
-        return DOUBLE_FAULT
-    if (CONTRIBUTORY >> first) & 1 and second != PAGE_FAULT:
-        return DOUBLE_FAULT
-    return second
-
-
-def deliver_event(cpu, vector, error, image, ext):
-    """Through gate `vector`, with RFLAGS saved as `image`; `ext` is 0 for software interrupts."""
-    cpu.rip_settled = 0
-    if cpu.efer & EFER_LMA:
-        cpu.deliver_long(vector, error, image, ext)
-    else:
-        cpu.deliver_protected(vector, error, image, ext)
-    if vector == DB and ext:
-        cpu.dr[7] = cpu.dr[7] & ~0x2000
 
 
 def gate_code(cpu, selector, ext):

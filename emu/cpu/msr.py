@@ -3,7 +3,8 @@
 An unknown number is #GP(0). Those of the interrupt controller (APIC base, x2APIC, TSC deadline) are asked of the bus.
 """
 
-from emu.isa.language import FS, GP, GS, MASK32, MASK64, Fault
+from emu.cpu.control import VM_CR_LOCK, VM_CR_SVMDIS
+from emu.isa.language import EFER_SVME, FS, GP, GS, MASK32, MASK64, Fault
 
 MSR_TSC, MSR_APIC_BASE, MSR_PATCH_LEVEL, MSR_MTRRCAP = 0x10, 0x1B, 0x8B, 0xFE
 MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP = 0x174, 0x175, 0x176
@@ -12,7 +13,7 @@ MSR_MTRR_PHYS, MSR_MTRR_64K, MSR_MTRR_16K, MSR_MTRR_4K = 0x200, 0x250, 0x258, 0x
 MSR_PAT, MSR_MTRR_DEF_TYPE, MSR_TSC_DEADLINE = 0x277, 0x2FF, 0x6E0
 MSR_EFER, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK = 0xC0000080, 0xC0000081, 0xC0000082, 0xC0000083, 0xC0000084
 MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_TSC_AUX = 0xC0000100, 0xC0000101, 0xC0000102, 0xC0000103
-MSR_SYSCFG, MSR_HWCR = 0xC0010010, 0xC0010015
+MSR_SYSCFG, MSR_HWCR, MSR_VM_CR, MSR_VM_HSAVE_PA = 0xC0010010, 0xC0010015, 0xC0010114, 0xC0010117
 
 # Eight variable ranges, the fixed ranges, write combining (APM vol. 2, 7.7).
 MTRRCAP = 0x508
@@ -41,6 +42,7 @@ def mtrr_slot(cpu, index):
 def read_msr(cpu, index):
     """RDMSR: the 64 bits of register `index`; #GP(0)."""
     cpu.require_ring0()
+    cpu.intercept_msr(index, 0)
     if index >= 0xC0000000:
         return cpu.read_msr_extended(index)
     slot = cpu.mtrr_slot(index)
@@ -95,6 +97,10 @@ def read_msr_extended(cpu, index):
         return cpu.misc_msr[MISC_SYSCFG]
     if index == MSR_HWCR:
         return cpu.misc_msr[MISC_HWCR]
+    if index == MSR_VM_CR:
+        return cpu.vm_cr
+    if index == MSR_VM_HSAVE_PA:
+        return cpu.vm_hsave_pa
     raise Fault(GP, 0)
 
 
@@ -104,12 +110,19 @@ def require_canonical(cpu, value):
         raise Fault(GP, 0)
 
 
-def require_memory_types(cpu, value, types):
-    """#GP(0) unless each of the eight bytes of `value` is a memory type in the set `types`."""
+def memory_types_known(cpu, value, types):
+    """1 when each of the eight bytes of `value` is a memory type in the set `types`, else 0."""
     for k in range(8):
         kind = (value >> (8 * k)) & 0xFF
         if kind > 7 or (types >> kind) & 1 == 0:
-            raise Fault(GP, 0)
+            return 0
+    return 1
+
+
+def require_memory_types(cpu, value, types):
+    """#GP(0) unless each of the eight bytes of `value` is a memory type in the set `types`."""
+    if cpu.memory_types_known(value, types) == 0:
+        raise Fault(GP, 0)
 
 
 def require_only(cpu, value, bits):
@@ -134,6 +147,7 @@ def write_mtrr(cpu, slot, value):
 def write_msr(cpu, index, value):
     """WRMSR: set register `index` to the 64 bits of `value`; #GP(0)."""
     cpu.require_ring0()
+    cpu.intercept_msr(index, 1)
     if index >= 0xC0000000:
         cpu.write_msr_extended(index, value)
         return
@@ -199,5 +213,20 @@ def write_msr_extended(cpu, index, value):
         cpu.misc_msr[MISC_SYSCFG] = value
     elif index == MSR_HWCR:
         cpu.misc_msr[MISC_HWCR] = value
+    elif index == MSR_VM_CR:
+        cpu.write_vm_cr(value)
+    elif index == MSR_VM_HSAVE_PA:
+        cpu.require_only(value, PHYSICAL_BITS & ~0xFFF)
+        cpu.vm_hsave_pa = value
     else:
         raise Fault(GP, 0)
+
+
+def write_vm_cr(cpu, value):
+    """VM_CR (APM vol. 2, 15.30.1): once LOCK is set, it and SVMDIS stay; #GP(0) for SVMDIS while EFER.SVME is on."""
+    cpu.require_only(value, 0x1F)
+    if cpu.vm_cr & VM_CR_LOCK:
+        value = (value & ~(VM_CR_LOCK | VM_CR_SVMDIS)) | (cpu.vm_cr & (VM_CR_LOCK | VM_CR_SVMDIS))
+    if value & VM_CR_SVMDIS and cpu.efer & EFER_SVME:
+        raise Fault(GP, 0)
+    cpu.vm_cr = value

@@ -48,6 +48,7 @@ def switch_task(cpu, selector, how, error, ext):
     if how == TASK_CALL:
         cpu.probe_system(base, 2, ACCESS_WRITE)
     cpu.probe_system(cpu.seg_base[TR], 104 if cpu.seg_attr[TR] & 8 else 44, ACCESS_WRITE)
+    cpu.intercept_task(selector, (1 << 36) if how == TASK_RETURN else ((1 << 38) if how == TASK_JUMP else 0), error)
     cpu.save_task(how)
     if how == TASK_CALL:
         cpu.write_system(base, 16, cpu.seg_sel[TR])

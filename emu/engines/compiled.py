@@ -82,6 +82,10 @@ class CompiledEngine(core.CompiledCpu):
         return Stop(StopReason.SHUTDOWN, self.shutdown_reason)
 
     @property
+    def interrupts_open(self):
+        return bool(self.call("interrupt_open"))
+
+    @property
     def shutdown_reason(self):
         return f"triple fault at {self.get('seg_sel', 1):#x}:{self.get('rip'):#x}"
 
@@ -130,7 +134,7 @@ class CompiledEngine(core.CompiledCpu):
             for n in range(count):
                 self.write_field(offset, type_, n, values[n])
         self.synchronise()
-        self.call("evict_all")
+        self.call("forget_translations")
         self.call("breakpoints_changed")
         self.call("mode_changed", 0)
 
@@ -140,7 +144,7 @@ class CompiledEngine(core.CompiledCpu):
     def load_quick_state(self, saved):
         self.load_field_bytes(_START, saved)
         self.synchronise()
-        self.call("evict_all")
+        self.call("forget_translations")
         self.call("breakpoints_changed")
         self.call("mode_changed", 0)
 

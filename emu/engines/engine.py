@@ -42,6 +42,9 @@ class Engine(Protocol):
     #: inside a bus callback it does not include the instruction that makes the access.
     retired: int
 
+    #: Whether the CPU would take a maskable interrupt now: by IF, and what else there is to it in a guest and its host.
+    interrupts_open: bool
+
     def run(self, limit: int) -> Stop:
         """Retire at most `limit` instructions (0 or more) and say why it returned.
 

@@ -28,6 +28,10 @@ class Register64(OperandBase):
     def __init__(self, cpu, number):
         self.gpr, self.number = cpu.gpr, number
 
+    @property
+    def index(self):
+        return self.number
+
     def read(self):
         return self.gpr[self.number]
 

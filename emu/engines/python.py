@@ -6,8 +6,10 @@ from emu.cpu import decode as decoder
 from emu.cpu import memory as shared_memory
 from emu.cpu.cpu import Cpu, shared_functions
 from emu.cpu.debug import DR6_BS, DR7_ENABLED, NO_DEBUG
+from emu.cpu.events import FAULT, INJECTED, TRAP
 from emu.cpu.mode import derive_mode
 from emu.cpu.state import FIELDS
+from emu.cpu.svm import DUE_INTERRUPT, DUE_LEFT, V_IRQ
 from emu.cpu.vector import V128
 from emu.engines.engine import Stop, StopReason
 from emu.engines.operands import (
@@ -20,7 +22,7 @@ from emu.engines.operands import (
     VectorRegister,
     general_register,
 )
-from emu.isa.language import ACCESS_FETCH, ATTR_DB, CS, DB, ES, GP, IF, MASK32, MASK64, NMI, RF, TF, UD, Fault
+from emu.isa.language import ACCESS_FETCH, ATTR_DB, CS, DB, ES, GP, MASK32, MASK64, RF, TF, UD, Fault
 
 CODE_PAGE = 1
 CLEAN_PAGE = 2
@@ -150,6 +152,10 @@ class PythonCpu(Cpu):
         self.code_virtual.clear()
         self.attention = 1
 
+    def switch_world(self, guest, leaving_asid):
+        """From the host to a guest or back: this engine keeps the caches of neither."""
+        self.evict_all()
+
     def mode_changed(self, previous_mmu_mode):
         self.readable, self.writable = self.read_maps[self.mmu_mode], self.write_maps[self.mmu_mode]
         self.entries = self.entry_sets.setdefault((self.mmu_mode & 1, self.code_size), {})
@@ -184,7 +190,7 @@ class PythonCpu(Cpu):
 
     def now(self):
         """The time-stamp counter."""
-        return (self.retired * self.tsc_step + self.tsc_offset) & MASK64
+        return (self.retired * self.tsc_step + self.tsc_offset + self.vm_tsc_offset) & MASK64
 
     def jump(self, target):
         """Continue at `target`, which check_target() has allowed."""
@@ -289,6 +295,10 @@ class PythonEngine:
     def retired(self):
         return self.cpu.retired
 
+    @property
+    def interrupts_open(self):
+        return bool(self.cpu.interrupt_open())
+
     def request_exit(self):
         self.exit_requested = True
         self.cpu.attention = 1
@@ -378,7 +388,7 @@ class PythonEngine:
         self.exit_requested = False
         while True:
             if cpu.debug_hits and cpu.debug_trap_due():
-                self._deliver(DB, 0, False)
+                self._deliver(TRAP, DB)
                 cpu.debug_hits = 0          # what the delivery itself met goes unreported: no end would be to it
             if cpu.shutdown:
                 return Stop(StopReason.SHUTDOWN, self.shutdown_reason)
@@ -386,9 +396,10 @@ class PythonEngine:
                 return Stop(StopReason.LIMIT)
             if self.exit_requested:
                 return Stop(StopReason.EXIT_REQUEST)
-            shadow = cpu.interrupt_shadow
+            shadow = cpu.in_shadow = cpu.interrupt_shadow
             cpu.interrupt_shadow = 0
-            if not shadow and (cpu.nmi_pending or cpu.interrupt_line) and self._take_interrupt():
+            pending = cpu.nmi_pending or cpu.interrupt_line or cpu.v_intr & V_IRQ
+            if (cpu.injected or pending and not shadow) and self._take_interrupt():
                 continue
             if cpu.halted:
                 return Stop(StopReason.HALT)
@@ -412,7 +423,7 @@ class PythonEngine:
         if hits:
             cpu.dr[6] |= hits
             cpu.retired += 1
-            self._deliver(DB, 0, False)
+            self._deliver(TRAP, DB)
             cpu.debug_hits = 0
         return hits != 0
 
@@ -448,43 +459,40 @@ class PythonEngine:
                 cpu.rip = cpu.insn_rip
             cpu.retired += 1
             cpu.debug_hits &= ~0xFFFF
-            self._deliver(fault.vector, fault.error, True)
+            self._deliver(FAULT, fault.vector, fault.error)
 
     def _take_interrupt(self):
-        """Deliver an NMI or a maskable interrupt if the CPU accepts one now; True when it did."""
+        """Deliver an injected event or an interrupt if the CPU accepts one now; True when it did, or left a guest for it."""
         cpu = self.cpu
-        if cpu.nmi_pending and not cpu.nmi_blocked:
-            cpu.nmi_pending, cpu.nmi_blocked, cpu.halted = 0, 1, 0
-            self._deliver(NMI, 0, False)
-            return True
-        if cpu.interrupt_line and cpu.flags & IF:
+        how, vector = cpu.interrupt_due(), 0
+        if how <= DUE_LEFT:
+            return how == DUE_LEFT
+        if how == DUE_INTERRUPT:
             vector = self.bus.acknowledge_interrupt()
             if vector is None:
                 return False
             cpu.halted = 0
-            self._deliver(vector, 0, False)
-            return True
-        return False
+        self._deliver(how, vector)
+        return True
 
-    def _deliver(self, vector, error, is_fault):
-        """Deliver an exception (or, not `is_fault`, a trap or interrupt), with double and triple faults."""
+    def _deliver(self, how, vector, error=0):
+        """Deliver a FAULT, a TRAP or what interrupt_due() found, with double and triple faults."""
         cpu = self.cpu
         while True:
             try:
-                if is_fault:
-                    cpu.deliver_exception(vector, error)
-                else:
-                    cpu.deliver_interrupt(vector)
+                cpu.deliver_as(how, vector, error)
                 return
             except Fault as second:
-                combined = cpu.combine_faults(vector if is_fault else 0xFF, second.vector)
+                if how == INJECTED and not cpu.rip_settled:
+                    cpu.rip = cpu.insn_rip
+                combined = cpu.combine_faults(second.vector)
                 if combined == 0x100:
                     cpu.shutdown = 1
                     self.shutdown_reason = (f"triple fault: vector {second.vector} while delivering {vector} "
                                             f"at {cpu.seg_sel[CS]:#x}:{cpu.rip:#x}")
                     return
                 error = 0 if combined == 8 and second.vector != 8 else second.error
-                vector, is_fault = combined, True
+                how, vector = FAULT, combined
 
     # Fetching and decoding
 

@@ -3,7 +3,7 @@
 import importlib
 
 FAMILIES = ("arithmetic", "moves", "stack", "control", "shifts", "bits", "multiply", "strings",
-            "flagops", "system", "segments", "x87_move", "x87_arithmetic", "x87_compare", "x87_control",
+            "flagops", "system", "ports", "svm", "segments", "x87_move", "x87_arithmetic", "x87_compare", "x87_control",
             "x87_transcendental", "mmx", "mmx_move", "sse_move", "sse_integer", "sse_float",
             "sse_convert", "fxsave")
 

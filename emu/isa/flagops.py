@@ -1,6 +1,7 @@
 """Single flags, flags in AH, and instructions that only say something to the processor: NOP, hints, fences, UD
 (APM vol. 3, chapter 3)."""
 
+from emu.isa.exits import INTERCEPT_PAUSE
 from emu.isa.language import CF, DF, MASK64, OF, RAX, UD, Fault
 from emu.isa.registry import instruction
 
@@ -67,7 +68,9 @@ def nop_operand(cpu, hint):
 
 @instruction("PAUSE", "F3 90")
 def pause(cpu):
-    """Nothing: a hint that this is a spin-wait loop."""
+    """Nothing: a hint that this is a spin-wait loop. A guest's host may want to know of loops that are long."""
+    if cpu.vm_intercepts & INTERCEPT_PAUSE:
+        cpu.pause_filter_step()
 
 
 @instruction("PREFETCH", *(f"0F 18 /{hint} mod=mem Eb" for hint in range(4)), "0F 0D /r Mb")

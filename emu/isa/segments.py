@@ -1,5 +1,6 @@
 """Segment registers, the tables' selectors, and far transfers (APM vol. 2, chapter 4; vol. 3, chapters 3 and 4)."""
 
+from emu.isa.exits import EXIT_LDTR_READ, EXIT_LDTR_WRITE, EXIT_TR_READ, EXIT_TR_WRITE
 from emu.isa.language import CS, DS, ES, FS, GS, LDTR, SS, TR, UD, Fault
 from emu.isa.registry import instruction
 
@@ -134,6 +135,7 @@ def sldt(cpu, dst):
     """dst = LDT selector. #UD outside protected mode."""
     cpu.require_protected()
     cpu.require_umip()
+    cpu.intercept(EXIT_LDTR_READ)
     dst.write(cpu.seg_sel[LDTR])
 
 
@@ -142,6 +144,7 @@ def str_(cpu, dst):
     """dst = task register's selector. #UD outside protected mode."""
     cpu.require_protected()
     cpu.require_umip()
+    cpu.intercept(EXIT_TR_READ)
     dst.write(cpu.seg_sel[TR])
 
 
@@ -150,6 +153,7 @@ def lldt(cpu, src):
     """LDTR = selector src."""
     cpu.require_protected()
     cpu.require_ring0()
+    cpu.intercept(EXIT_LDTR_WRITE)
     cpu.load_ldt(src.read())
 
 
@@ -158,6 +162,7 @@ def ltr(cpu, src):
     """TR = selector src, whose task state becomes busy."""
     cpu.require_protected()
     cpu.require_ring0()
+    cpu.intercept(EXIT_TR_WRITE)
     cpu.load_task_register(src.read())
 
 

@@ -1,5 +1,6 @@
 """The stack: PUSH and POP in all forms, flags on the stack, and procedure frames (APM vol. 3, chapter 3)."""
 
+from emu.isa.exits import EXIT_POPF, EXIT_PUSHF, INTERCEPT_PUSHF, VM_EXIT
 from emu.isa.language import AC, ACCESS_WRITE, DF, GP, ID, IF, IOPL, MASK64, NT, RBP, RF, RSP, SS, STATUS_FLAGS, TF, VM, Fault
 from emu.isa.registry import instruction
 
@@ -58,6 +59,9 @@ def popa(cpu):
 @instruction("PUSHF", "9C d64", sized=True)
 def pushf(cpu):
     """Push the flags, VM and RF as zero; #GP(0) in virtual-8086 mode with IOPL below 3."""
+    if cpu.vm_intercepts & INTERCEPT_PUSHF:
+        cpu.note_instruction(EXIT_PUSHF, 0, 0)
+        raise Fault(VM_EXIT, 0)
     if cpu.flags & VM and cpu.flags & IOPL != IOPL:
         raise Fault(GP, 0)
     value = cpu.read_flags() & 0xFCFFFF
@@ -69,6 +73,7 @@ def pushf(cpu):
 @instruction("POPF", "9D d64", sized=True, serialize=True)
 def popf(cpu):
     """Pop the flags: IOPL changes only at CPL 0, IF only at CPL <= IOPL, VM VIF VIP never; RF becomes 0."""
+    cpu.intercept(EXIT_POPF)
     if cpu.flags & VM and cpu.flags & IOPL != IOPL:
         raise Fault(GP, 0)
     value = cpu.pop(cpu.opsize)

@@ -3,9 +3,30 @@
 APM vol. 3, chapter 4. What they share is in `emu/cpu`: control, interrupts, transfers, msr, cpuid.
 """
 
+from emu.isa.exits import (
+    EXIT_CPUID,
+    EXIT_CR0_SELECTIVE,
+    EXIT_GDTR_READ,
+    EXIT_GDTR_WRITE,
+    EXIT_HLT,
+    EXIT_ICEBP,
+    EXIT_IDTR_READ,
+    EXIT_IDTR_WRITE,
+    EXIT_INT,
+    EXIT_INVD,
+    EXIT_INVLPG,
+    EXIT_IRET,
+    EXIT_RDPMC,
+    EXIT_RDTSC,
+    EXIT_RDTSCP,
+    EXIT_WBINVD,
+    EXIT_XSETBV,
+    INTERCEPT_RDTSC,
+)
 from emu.isa.language import (
     AC,
     ACCESS_WRITE,
+    BP,
     CF,
     CR0_EM,
     CR0_MP,
@@ -13,8 +34,10 @@ from emu.isa.language import (
     CR0_TS,
     CR4_FSGSBASE,
     CR4_OSXSAVE,
+    CR4_PCE,
     CR4_PCIDE,
     CR4_TSD,
+    DB,
     FS,
     GP,
     GS,
@@ -22,18 +45,17 @@ from emu.isa.language import (
     MASK32,
     MASK64,
     OF,
+    OF_VECTOR,
     RAX,
     RBX,
     RCX,
-    RDI,
     RDX,
-    RSI,
     UD,
     Fault,
 )
 from emu.isa.registry import instruction
 
-MSR_APIC_BASE = 0x1B
+EVENT_SOFTWARE, EVENT_TRAP = 4, 8       # kinds of events, see emu/cpu/events.py
 
 
 # Descriptor tables
@@ -42,6 +64,7 @@ MSR_APIC_BASE = 0x1B
 def lgdt(cpu, src):
     """GDTR = limit and base at src; 24 bits of base with operand size 16. #GP(0) unless CPL 0 and base canonical."""
     cpu.require_ring0()
+    cpu.intercept(EXIT_GDTR_WRITE)
     limit = src.read_at(0, 16)
     if src.width == 64:
         base = src.read_at(2, 64)
@@ -58,6 +81,7 @@ def lgdt(cpu, src):
 def lidt(cpu, src):
     """IDTR = limit and base at src, as LGDT."""
     cpu.require_ring0()
+    cpu.intercept(EXIT_IDTR_WRITE)
     limit = src.read_at(0, 16)
     if src.width == 64:
         base = src.read_at(2, 64)
@@ -74,6 +98,7 @@ def lidt(cpu, src):
 def sgdt(cpu, dst):
     """Store GDTR: 2 bytes of limit, 8 (64-bit mode) or 4 of base."""
     cpu.require_umip()
+    cpu.intercept(EXIT_GDTR_READ)
     dst.probe(10 if dst.width == 64 else 6, ACCESS_WRITE)
     dst.write_at(0, 16, cpu.gdtr_limit)
     if dst.width == 64:
@@ -86,6 +111,7 @@ def sgdt(cpu, dst):
 def sidt(cpu, dst):
     """Store IDTR, as SGDT."""
     cpu.require_umip()
+    cpu.intercept(EXIT_IDTR_READ)
     dst.probe(10 if dst.width == 64 else 6, ACCESS_WRITE)
     dst.write_at(0, 16, cpu.idtr_limit)
     if dst.width == 64:
@@ -99,31 +125,32 @@ def sidt(cpu, dst):
 @instruction("MOV", "0F 20 /r Ry,Cd f64")
 def mov_from_control(cpu, dst, src):
     """dst = control register. #UD for a number there is not, #GP(0) unless CPL 0."""
-    dst.write(dst.wrap(cpu.read_control(src.index)))
+    dst.write(dst.wrap(cpu.read_control(src.index, dst.index)))
 
 
 @instruction("MOV", "0F 22 /r Cd,Ry f64", serialize=True)
 def mov_to_control(cpu, dst, src):
     """Control register = src. #UD, #GP(0) as `emu/cpu/control.py` says."""
-    cpu.write_control(dst.index, src.read())
+    cpu.write_control(dst.index, src.read(), src.index)
 
 
 @instruction("MOV", "0F 21 /r Ry,Dd f64", serialize=True)
 def mov_from_debug(cpu, dst, src):
     """dst = debug register. #UD for 4 and 5 with CR4.DE, #GP(0) unless CPL 0, #DB with DR7.GD."""
-    dst.write(dst.wrap(cpu.read_debug(src.index)))
+    dst.write(dst.wrap(cpu.read_debug(src.index, dst.index)))
 
 
 @instruction("MOV", "0F 23 /r Dd,Ry f64", serialize=True)
 def mov_to_debug(cpu, dst, src):
     """Debug register = src."""
-    cpu.write_debug(dst.index, src.read())
+    cpu.write_debug(dst.index, src.read(), src.index)
 
 
 @instruction("SMSW", "0F 01 /4 mod=mem Mw", "0F 01 /4 mod=reg Rv")
 def smsw(cpu, dst):
     """dst = CR0: 16 bits to memory, as many as the operand has to a register."""
     cpu.require_umip()
+    cpu.intercept_control_read(0, 0)
     dst.write(dst.wrap(cpu.cr0))
 
 
@@ -131,6 +158,8 @@ def smsw(cpu, dst):
 def lmsw(cpu, src):
     """MP, EM, TS of CR0 from src, and PE, which it can only set. #GP(0) unless CPL 0."""
     cpu.require_ring0()
+    cpu.intercept_control_write(0, 0)
+    cpu.intercept(EXIT_CR0_SELECTIVE)
     value = src.read()
     keep = cpu.cr0 & ~(CR0_MP | CR0_EM | CR0_TS)
     cpu.write_cr0(keep | (value & (CR0_PE | CR0_MP | CR0_EM | CR0_TS)))
@@ -140,6 +169,7 @@ def lmsw(cpu, src):
 def clts(cpu):
     """CR0.TS = 0. #GP(0) unless CPL 0."""
     cpu.require_ring0()
+    cpu.intercept_control_write(0, 0)
     cpu.cr0 = cpu.cr0 & ~CR0_TS
     cpu.update_fpu_blocked()
 
@@ -172,6 +202,7 @@ def invlpg(cpu, src):
     if cpu.code_size != 64 or src.segment >= FS:
         la = la + cpu.seg_base[src.segment]
     la = cpu.wrap_linear(la)
+    cpu.intercept_with(EXIT_INVLPG, la)
     if cpu.is_canonical(la):
         cpu.invalidate_page_of(la)
 
@@ -180,6 +211,7 @@ def invlpg(cpu, src):
 def invpcid(cpu, kind, src):
     """Drop translations by PCID (src: PCID, address): 0 one page, 1 one PCID, 2 all, 3 all but global ones."""
     cpu.require_ring0()
+    cpu.intercept_invpcid()
     what = kind.read()
     pcid = src.read_at(0, 64)
     la = src.read_at(8, 64)
@@ -200,12 +232,14 @@ def invpcid(cpu, kind, src):
 def invd(cpu):
     """Caches are not modelled: only #GP(0) unless CPL 0."""
     cpu.require_ring0()
+    cpu.intercept(EXIT_INVD)
 
 
 @instruction("WBINVD", "0F 09")
 def wbinvd(cpu):
     """Caches are not modelled: only #GP(0) unless CPL 0."""
     cpu.require_ring0()
+    cpu.intercept(EXIT_WBINVD)
 
 
 # Interrupts
@@ -227,37 +261,44 @@ def sti(cpu):
 def hlt(cpu):
     """Wait for an interrupt. #GP(0) unless CPL 0."""
     cpu.require_ring0()
+    cpu.intercept(EXIT_HLT)
     cpu.halted = 1
 
 
 @instruction("INT", "CD ib Ib", serialize=True)
 def int_(cpu, vector):
     """Interrupt `vector` through its gate, whose DPL must allow it."""
-    cpu.software_interrupt(vector.read())
+    cpu.intercept_with(EXIT_INT, vector.read())
+    cpu.software_interrupt(vector.read(), EVENT_SOFTWARE)
 
 
 @instruction("INT3", "CC", serialize=True)
 def int3(cpu):
     """#BP, a trap; the gate's DPL must allow it."""
-    cpu.software_interrupt(3)
+    cpu.intercept_trap(BP)
+    cpu.software_interrupt(BP, EVENT_TRAP)
 
 
 @instruction("INTO", "CE i64", serialize=True)
 def into(cpu):
     """#OF, a trap, if OF is set."""
     if cpu.status() & OF:
-        cpu.software_interrupt(4)
+        cpu.intercept_trap(OF_VECTOR)
+        cpu.software_interrupt(OF_VECTOR, EVENT_TRAP)
 
 
 @instruction("INT1", "F1", serialize=True)
 def int1(cpu):
-    """#DB, a trap, whatever the gate's DPL; DR6 stays."""
-    cpu.deliver_interrupt(1)
+    """#DB, a trap, whatever the gate's DPL; DR6 stays. Also called ICEBP."""
+    cpu.intercept(EXIT_ICEBP)
+    cpu.intercept_trap(DB)
+    cpu.deliver_trap(DB)
 
 
 @instruction("IRET", "CF", sized=True, serialize=True)
 def iret(cpu):
     """Return from an interrupt: RIP, CS, RFLAGS, and RSP, SS to an outer level or in 64-bit mode always."""
+    cpu.intercept(EXIT_IRET)
     cpu.interrupt_return(cpu.opsize)
 
 
@@ -350,13 +391,16 @@ def wrmsr(cpu):
 
 @instruction("RDPMC", "0F 33")
 def rdpmc(cpu):
-    """#GP(0): this processor has no performance counters."""
+    """#GP(0): this processor has no performance counters. A guest's host may give it some."""
+    if cpu.cpl == 0 or cpu.cr4 & CR4_PCE:
+        cpu.intercept(EXIT_RDPMC)
     raise Fault(GP, 0)
 
 
 @instruction("CPUID", "0F A2", serialize=True)
 def cpuid(cpu):
     """EAX EBX ECX EDX = leaf EAX, subleaf ECX."""
+    cpu.intercept(EXIT_CPUID)
     leaf = cpu.gpr[RAX] & MASK32
     subleaf = cpu.gpr[RCX] & MASK32
     cpu.gpr[RAX] = cpu.cpuid_register(leaf, subleaf, 0)
@@ -370,6 +414,8 @@ def rdtsc(cpu):
     """EDX:EAX = time-stamp counter. #GP(0) with CR4.TSD unless CPL 0."""
     if cpu.cr4 & CR4_TSD and cpu.cpl != 0:
         raise Fault(GP, 0)
+    if cpu.vm_intercepts & INTERCEPT_RDTSC:
+        cpu.exit_instruction(EXIT_RDTSC, 0, 0)
     now = cpu.now()
     cpu.gpr[RAX] = now & MASK32
     cpu.gpr[RDX] = now >> 32
@@ -380,6 +426,7 @@ def rdtscp(cpu):
     """RDTSC, and ECX = TSC_AUX."""
     if cpu.cr4 & CR4_TSD and cpu.cpl != 0:
         raise Fault(GP, 0)
+    cpu.intercept(EXIT_RDTSCP)
     now = cpu.now()
     cpu.gpr[RAX] = now & MASK32
     cpu.gpr[RDX] = now >> 32
@@ -412,6 +459,7 @@ def xgetbv(cpu):
 @instruction("XSETBV", "0F 01 /2 mod=reg rm=1", serialize=True)
 def xsetbv(cpu):
     """XCR0 = EDX:EAX, of which there are x87 (always on) and SSE. #UD unless CR4.OSXSAVE, #GP(0)."""
+    cpu.intercept(EXIT_XSETBV)
     if cpu.cr4 & CR4_OSXSAVE == 0:
         raise Fault(UD, 0)
     cpu.require_ring0()
@@ -419,56 +467,3 @@ def xsetbv(cpu):
     if cpu.gpr[RCX] & MASK32 or value & 1 == 0 or value > 3:
         raise Fault(GP, 0)
     cpu.xcr0 = value
-
-
-# Ports
-
-@instruction("IN", "E4 ib AL,Ib", "E5 ib eAX,Ib", "EC AL,DX", "ED eAX,DX", serialize=True)
-def in_(cpu, dst, port):
-    """dst = port. #GP(0) unless IOPL or the task's I/O permission bitmap allows it."""
-    number = port.read()
-    cpu.require_port(number, dst.width >> 3)
-    dst.write(dst.wrap(cpu.port_read(number, dst.width >> 3)))
-    cpu.meet_port(number, dst.width >> 3)
-
-
-@instruction("OUT", "E6 ib Ib,AL", "E7 ib Ib,eAX", "EE DX,AL", "EF DX,eAX", serialize=True)
-def out(cpu, port, src):
-    """Port = src. #GP(0) as IN."""
-    number = port.read()
-    cpu.require_port(number, src.width >> 3)
-    cpu.port_write(number, src.width >> 3, src.read())
-    cpu.meet_port(number, src.width >> 3)
-
-
-@instruction("INS", "6C Yb,DX", "6D Yz,DX", rep="rep")
-def ins(cpu, dst, port):
-    """ES:rDI = port. Memory is checked before the port is read."""
-    number = port.read()
-    cpu.require_port(number, dst.width >> 3)
-    if cpu.rep and cpu.read_address_register(RCX) == 0:
-        return
-    while True:
-        offset = cpu.read_address_register(RDI)
-        cpu.probe_memory(dst.segment, offset, dst.width >> 3, ACCESS_WRITE)
-        cpu.write_memory(dst.segment, offset, dst.width, dst.wrap(cpu.port_read(number, dst.width >> 3)))
-        cpu.meet_port(number, dst.width >> 3)
-        cpu.string_step(RDI, dst.width)
-        if cpu.rep == 0 or cpu.repeat_again() == 0:
-            return
-
-
-@instruction("OUTS", "6E DX,Xb", "6F DX,Xz", rep="rep")
-def outs(cpu, port, src):
-    """Port = DS:rSI."""
-    number = port.read()
-    cpu.require_port(number, src.width >> 3)
-    if cpu.rep and cpu.read_address_register(RCX) == 0:
-        return
-    while True:
-        value = cpu.read_memory(src.segment, cpu.read_address_register(RSI), src.width)
-        cpu.port_write(number, src.width >> 3, value)
-        cpu.meet_port(number, src.width >> 3)
-        cpu.string_step(RSI, src.width)
-        if cpu.rep == 0 or cpu.repeat_again() == 0:
-            return

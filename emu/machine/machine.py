@@ -30,8 +30,6 @@ IDLE_EVENTS = 1_000_000
 CONSOLE_KEPT = 16 << 20
 
 _FOREVER = 1 << 62
-_RFLAGS_IF = 1 << 9
-
 
 _STEPPED = RunResult(Reason.LIMIT, 1)
 _NATIVE_STOPS = dict(enumerate(StopReason))     # the order in which the compiled engine numbers them; -1: nothing was run
@@ -328,7 +326,7 @@ class Machine:
         def outcome(reason: Reason, detail: str) -> RunResult:
             return RunResult(reason, engine.retired - started, None, detail)
 
-        if not engine.get("rflags") & _RFLAGS_IF and not self.board.can_nmi():
+        if not engine.interrupts_open and not self.board.can_nmi():
             return outcome(Reason.HALTED, "HLT with interrupts disabled")
         deadline = clock.next_deadline()
         self._idle_events += 1

@@ -105,6 +105,10 @@ class ScriptedEngine:
     def invalidate_page(self, page):
         self.memory.page_flags[page] &= ~1
 
+    @property
+    def interrupts_open(self):
+        return self.s["if"]
+
     def get(self, name, index=0):
         if name == "rflags":
             return 2 | self.s["if"] << 9
