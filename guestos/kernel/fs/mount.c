@@ -222,6 +222,7 @@ void vfs_init(const char *root) {
     memory_devices_init();
     serial_init();
     pty_init();
+    kvm_init();
     virtio_blk_init();
     write_back_start();
     struct mount *base = mount_at_boot("tmpfs", "rootfs", NULL, 0);

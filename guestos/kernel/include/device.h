@@ -19,6 +19,7 @@ struct device *device_find(u32 mode, u32 rdev);     /* by type and number, or NU
 void random_bytes(void *to, size_t n);              /* /dev/urandom's; not for secrets that matter */
 void memory_devices_init(void);                     /* null, zero, full, random, urandom */
 void virtio_blk_init(void);
+void kvm_init(void);                                /* /dev/kvm, where the processor has SVM */
 void pty_init(void);                                /* ptmx, and devpts */
 void serial_init(void);
 

@@ -329,6 +329,7 @@ struct file_ops {
     long (*ioctl)(struct file *, unsigned command, unsigned long argument);
     int (*sync)(struct file *);
     bool stream;                    /* no position: lseek and pread give ESPIPE */
+    bool mappable;                  /* though read is not cache_read: its inode's pages may be mapped */
     const char *name;               /* of a kind of file that has no path, in /proc/N/fd */
 };
 

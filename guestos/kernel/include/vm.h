@@ -33,6 +33,8 @@ struct vma {
 
 struct mm {
     s32 refs;
+    u64 number;                             /* no other one ever has it */
+    u64 changes;                            /* of pages that were there: what was made of its tables is out of date */
     u64 *pml4;
     struct list vmas;
     struct vma *recent;                     /* last one found */

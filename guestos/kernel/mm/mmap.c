@@ -60,7 +60,7 @@ long sys_mmap(u64 addr, size_t length, int prot, int flags, int fd, u64 offset) 
     if (!file) return flags & MAP_ANONYMOUS ? -ENOMEM : -EBADF;
     u32 access = file->flags & O_ACCMODE;
     long result;
-    if (file->ops->read != cache_read) result = -ENODEV;
+    if (file->ops->read != cache_read && !file->ops->mappable) result = -ENODEV;
     else if (access == O_WRONLY || (type == MAP_SHARED && prot & PROT_WRITE && access != O_RDWR)) result = -EACCES;
     else result = map(addr, length, prot, flags, file, offset);
     file_put(file);

@@ -58,6 +58,7 @@ void pt_flush(struct mm *mm, u64 va) {
 
 void pt_unmap(struct mm *mm, u64 start, u64 end) {
     bool loaded = is_loaded(mm);
+    mm->changes++;
     for_each_page(pte, va, mm->pml4, start, end) {
         struct page *page = phys_to_page(*pte & PTE_ADDRESS);
         *pte = 0;
@@ -70,6 +71,7 @@ void pt_unmap(struct mm *mm, u64 start, u64 end) {
 /* Write permission only goes away here; it comes back by a fault, which knows about copy-on-write. */
 void pt_protect(struct mm *mm, u64 start, u64 end, int prot) {
     bool loaded = is_loaded(mm);
+    mm->changes++;
     for_each_page(pte, va, mm->pml4, start, end) {
         u64 flags = (pte_flags(prot) & ~(u64)PTE_WRITE) | (prot ? PTE_PRESENT : 0);
         *pte = (*pte & ~(PTE_NX | PTE_WRITE | PTE_USER | PTE_PRESENT)) | flags;
@@ -80,6 +82,7 @@ void pt_protect(struct mm *mm, u64 start, u64 end, int prot) {
 /* Share the pages of a private mapping, read-only in both; shared mappings come back by faults. */
 int pt_copy(struct mm *to, struct mm *from, const struct vma *vma) {
     if (vma->shared) return 0;
+    from->changes++;
     u64 *to_table = NULL, to_base = ~0UL;
     for_each_page(pte, va, from->pml4, vma->start, vma->end) {
         if ((va & ~0x1fffffUL) != to_base) {
@@ -97,6 +100,7 @@ int pt_copy(struct mm *to, struct mm *from, const struct vma *vma) {
 }
 
 int pt_move(struct mm *mm, u64 from, u64 to, u64 length) {
+    mm->changes++;
     for_each_page(pte, va, mm->pml4, from, from + length) {
         u64 *target = pte_lookup(mm->pml4, to + (va - from), true);
         if (!target) return -ENOMEM;

@@ -8,10 +8,13 @@
 
 extern u64 boot_pml4[512];
 
+static u64 last_number;
+
 struct mm *mm_new(void) {
     struct mm *mm = kzalloc(sizeof(*mm));
     if (!mm) return NULL;
     mm->refs = 1;
+    mm->number = ++last_number;
     list_init(&mm->vmas);
     if (!(mm->pml4 = pt_new())) {
         kfree(mm);
@@ -71,6 +74,7 @@ struct mm *mm_copy(struct mm *from) {
     u64 *pml4 = mm->pml4;
     *mm = *from;
     mm->refs = 1;
+    mm->number = ++last_number;
     mm->pml4 = pml4;
     if (mm->program) file_get(mm->program);
     mm->recent = NULL;
