@@ -216,7 +216,8 @@ def test_same_output_as_on_qemu(both, script):
 
 
 def test_debian_output_as_on_qemu(both):
-    script = "echo a|cat|wc -c; ls -l /bin; find / | sort | md5sum; seq 1 1000 | sort -r | tail -n 3; exit 1"
+    # QEMU emulates no next RIP, without which our kernel offers no /dev/kvm.
+    script = "echo a|cat|wc -c; ls -l /bin; find / ! -path /dev/kvm | sort | md5sum; seq 1 1000 | sort -r | tail -n 3; exit 1"
     line = ours.command_line(script, ours.DEBIAN_LINE)
     here, there = ours.run(script, both.debian_disk(), ours.DEBIAN_LINE, memory="128M"), on_qemu(line, both.debian)
     assert (here.text, here.status) == (there.text, there.status)
