@@ -26,9 +26,7 @@ DIFFERENCES = (
     Difference("guest", "capabilities cannot be got and set yet",
                "PR_SET_KEEPCAPS_keeps_the_permitted_set a_dropped_capability_is_gone capability_errors "
                "root_has_capabilities_and_users_have_none the_bounding_set_only_shrinks"),
-    Difference("guest", "seccomp and no_new_privs are not there yet",
-               "a_seccomp_filter_answers_a_call a_seccomp_filter_wants_no_new_privs_of_users dumpable_is_set_and_got "
-               "no_new_privs_stays strict_seccomp_kills_other_calls"),
+    Difference("guest", "PR_SET_DUMPABLE is not there yet", "dumpable_is_set_and_got"),
     Difference("guest", "ptrace is not there yet",
                "a_tracer_sees_stops_and_memory ptrace_errors"),
     Difference("guest", "some calls on processes and signals are not there yet",

@@ -5,6 +5,7 @@
 #include "mm.h"
 #include "mount.h"
 #include "sched.h"
+#include "seccomp.h"
 #include "task.h"
 
 #define TICK (NSEC_PER_SEC / 100)       /* USER_HZ */
@@ -90,6 +91,7 @@ static int make_status(struct task *t, struct text *out) {
                t->blocked, ignored, caught);
     text_print(out, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016lx\n", c->cap_inheritable,
                c->cap_permitted, c->cap_effective, c->cap_bounding, c->cap_ambient);
+    text_print(out, "NoNewPrivs:\t%d\nSeccomp:\t%d\nSeccomp_filters:\t%d\n", t->no_new_privs, t->seccomp, filter_count(t->filter));
     return 0;
 }
 

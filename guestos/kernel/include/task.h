@@ -16,6 +16,7 @@ struct files;
 struct fs_context;
 struct net_namespace;
 struct file;
+struct filter;
 struct tty;
 
 #define KSTACK_ORDER 2                      /* 16 KiB */
@@ -117,6 +118,10 @@ struct task {
     struct fs_context *fs;                  /* vfs.h: root, cwd, umask */
     struct net_namespace *net;              /* socket.h */
     struct cred cred;
+    bool no_new_privs;                      /* exec never gives any; for good */
+    u8 seccomp;                             /* SECCOMP_; 0: none */
+    struct filter *filter;                  /* seccomp.h; the newest, referenced */
+    u64 call_limit;                         /* system calls below it are made at once; 0: seccomp is asked */
     char comm[16];
     int __user *clear_child_tid;
     void __user *robust_list;

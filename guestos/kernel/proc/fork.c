@@ -2,6 +2,7 @@
 #include "errno.h"
 #include "lib.h"
 #include "sched.h"
+#include "seccomp.h"
 #include "user.h"
 #include "vfs.h"
 #include "vm.h"
@@ -113,6 +114,7 @@ static long do_fork(const struct clone_args *a) {
         else mm_write(child->mm, a->child_tid, &pid, sizeof(pid));
     }
     if (!(flags & CLONE_THREAD)) list_add_tail(&child->process->parent->children, &child->process->sibling);
+    seccomp_fork(child, parent);
     task_publish(child);
     if (flags & CLONE_VFORK) {
         child->vfork_parent = parent;

@@ -204,17 +204,21 @@ int send_signal_group(pid_t pgid, int signo) {
     return found;
 }
 
-void force_signal(int signo, int code, u64 address) {
+void force_signal_info(const struct siginfo *info) {
     struct task *t = current;
-    struct siginfo info = { .si_signo = signo, .si_code = code, .si_addr = address };
+    int signo = info->si_signo;
     struct sigaction *a = &t->process->sighand->action[signo - 1];
     u64 flags = irq_save();
     if (a->handler == SIG_IGN || t->blocked & SIG_BIT(signo)) a->handler = SIG_DFL;
     t->blocked &= ~SIG_BIT(signo);
     t->forced |= SIG_BIT(signo);
-    enqueue(&t->pending, &info);
+    enqueue(&t->pending, info);
     t->signalled = true;
     irq_restore(flags);
+}
+
+void force_signal(int signo, int code, u64 address) {
+    force_signal_info(&(struct siginfo){ .si_signo = signo, .si_code = code, .si_addr = address });
 }
 
 bool signal_blocked_or_ignored(int signo) {

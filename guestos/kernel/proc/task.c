@@ -1,8 +1,10 @@
 /* Tasks: their creation, their numbers, and finding them. */
+#include "dispatch.h"
 #include "errno.h"
 #include "lib.h"
 #include "mm.h"
 #include "sched.h"
+#include "seccomp.h"
 #include "user.h"
 #include "vfs.h"
 #include "vm.h"
@@ -54,6 +56,7 @@ struct task *task_create(const char *name) {
     }
     strlcpy(t->comm, name, sizeof(t->comm));
     t->state = TASK_BLOCKED;
+    t->call_limit = syscall_count;
     t->start_time = ktime();
     list_init(&t->run_link);
     list_init(&t->thread_link);
@@ -74,6 +77,7 @@ struct process *process_create(struct task *leader) {
 void task_free(struct task *t) {
     if (t->kstack) free_pages(t->kstack, KSTACK_ORDER);
     kfree(t->fpu);
+    filter_put(t->filter);
     if (t->process && t->process->leader == t) kfree(t->process);
     kfree(t);
 }

@@ -91,7 +91,10 @@ long sys_arch_prctl(int option, u64 addr) {
 #define PR_GET_DUMPABLE 3
 #define PR_SET_NAME 15
 #define PR_GET_NAME 16
+#define PR_GET_SECCOMP 21
+#define PR_SET_SECCOMP 22
 #define PR_CAPBSET_READ 23
+#define PR_SET_NO_NEW_PRIVS 38
 #define PR_GET_NO_NEW_PRIVS 39
 
 long sys_prctl(int option, u64 a, u64 b, u64 c, u64 d) {
@@ -110,7 +113,13 @@ long sys_prctl(int option, u64 a, u64 b, u64 c, u64 d) {
         memcpy(name, t->comm, sizeof(name));
         return copy_to_user((char *)a, name, sizeof(name));
     case PR_CAPBSET_READ: return a > 40 ? -EINVAL : (long)(t->cred.cap_bounding >> a & 1);
-    case PR_GET_NO_NEW_PRIVS: return 0;
+    case PR_GET_SECCOMP: return t->seccomp;
+    case PR_SET_SECCOMP: return a == 1 || a == 2 ? sys_seccomp(a - 1, 0, a == 1 ? NULL : (void *)b) : -EINVAL;
+    case PR_SET_NO_NEW_PRIVS:
+        if (a != 1 || b || c || d) return -EINVAL;
+        t->no_new_privs = true;
+        return 0;
+    case PR_GET_NO_NEW_PRIVS: return a || b || c || d ? -EINVAL : t->no_new_privs;
     default: return -EINVAL;
     }
 }
