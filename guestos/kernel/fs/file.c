@@ -88,8 +88,9 @@ void file_put(struct file *file) {
     if (file->inode->locks) locks_release(file->inode, file);
     if (file->ops->release) file->ops->release(file);
     struct path path = file->path;
+    file->inode->writers -= file->writer;
+    if (file->writer > 0) path.mnt->writers--;
     inode_put(file->inode);
-    if (file->counted) path.mnt->writers--;
     if (path.mnt) path_put(&path);
     kfree(file);
 }

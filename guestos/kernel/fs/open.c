@@ -34,10 +34,12 @@ struct file *vfs_open_path(const struct path *path, u32 flags) {
     file->path = *path;
     path_get(path);
     if (flags & O_PATH) return file;
-    int error = bind(file);
+    bool writer = (flags & O_ACCMODE) != O_RDONLY && S_ISREG(file->inode->mode);
+    int error = (writer || flags & O_TRUNC) && file->inode->writers < 0 ? -ETXTBSY : bind(file);
     if (!error) {
-        file->counted = (flags & O_ACCMODE) != O_RDONLY && S_ISREG(file->inode->mode);
-        path->mnt->writers += file->counted;
+        file->writer = writer;
+        file->inode->writers += writer;
+        path->mnt->writers += writer;
         return file;
     }
     file->ops = &path_only_ops;         /* open failed: nothing to release */
@@ -176,8 +178,9 @@ struct file *vfs_open_exec(int dirfd, const char *name, u32 at_flags) {
     if (S_ISLNK(inode->mode)) file = ERR_PTR(-ELOOP);
     else if (!S_ISREG(inode->mode) || path.mnt->flags & MS_NOEXEC) file = ERR_PTR(-EACCES);
     else if ((error = inode_permission(inode, MAY_EXEC))) file = ERR_PTR(error);
-    else file = vfs_open_path(&path, O_RDONLY);
+    else file = inode->writers > 0 ? ERR_PTR(-ETXTBSY) : vfs_open_path(&path, O_RDONLY);
     path_put(&path);
+    if (!IS_ERR(file)) file->inode->writers += file->writer = -1;
     return file;
 }
 

@@ -216,6 +216,7 @@ long sys_truncate(const char *path, off_t length) {
     struct inode *inode = path_inode(&at);
     if (S_ISDIR(inode->mode)) error = -EISDIR;
     else if (!S_ISREG(inode->mode)) error = -EINVAL;
+    else if (inode->writers < 0) error = -ETXTBSY;
     else if (!(error = path_may_write(&at)) && !(error = dentry_copy_up(at.dentry))) error = inode_truncate(inode, length);
     path_put(&at);
     return error;

@@ -19,7 +19,7 @@ struct elf_segment {
 #define EM_X86_64 62
 #define PT_LOAD 1
 #define PT_INTERP 3
-#define PT_PHDR 6
+#define PT_GNU_STACK 0x6474e551
 #define PF_X 1
 #define PF_W 2
 #define PF_R 4
@@ -43,15 +43,17 @@ struct elf_segment {
 #define AT_RANDOM 25
 #define AT_HWCAP2 26
 #define AT_EXECFN 31
+#define AT_MINSIGSTKSZ 51
 
 /* What exec must know of a loaded program. Addresses are the program's. */
 struct loaded {
     u64 entry;                              /* to start at: the interpreter, if there is one */
     u64 program_entry, phdr, base, interpreter_base, end;
     u16 phnum;
+    int stack_prot;                         /* PROT_EXEC if the program wants it */
 };
 struct mm;
 struct file;
-/* Map a program, and its interpreter if it names one, into an empty address space. 0; -ENOEXEC if it
- * is no program for us; -ENOMEM; the interpreter's errors. */
+/* Map a program, and its interpreter if it names one, into an address space. 0; -ENOEXEC if it is no
+ * program for us; -ENOMEM; opening the interpreter's errors, -ELIBBAD if that is none. */
 int elf_load(struct mm *, struct file *, const struct elf_header *, struct loaded *);

@@ -177,6 +177,7 @@ struct inode {
     s32 refs;
     bool linkable;                  /* O_TMPFILE's: may get its first name */
     bool opaque;                    /* a directory of an overlay's layer that hides what is below it */
+    s32 writers;                    /* files open for writing; less than 0: programs that run from it */
     struct cache cache;
     struct list dirty_link;         /* in sb->dirty while it has dirty pages, and so stays in memory */
     struct mutex lock;
@@ -335,7 +336,7 @@ struct file_ops {
 
 struct file {
     s32 refs;
-    bool counted;                   /* among its mount's writers */
+    s8 writer;                      /* 1: among the writers of its inode and mount; -1: a program, there must be none */
     u32 flags;                      /* O_* without the creation flags */
     u64 pos;
     const struct file_ops *ops;

@@ -10,7 +10,7 @@
 #define SEGMENTS_MAX 64
 
 static bool valid(const struct elf_header *h) {
-    return !memcmp(h->ident, "\177ELF\2\1\1", 7) && (h->type == ET_EXEC || h->type == ET_DYN) && h->machine == EM_X86_64 &&
+    return !memcmp(h->ident, "\177ELF\2", 5) && (h->type == ET_EXEC || h->type == ET_DYN) && h->machine == EM_X86_64 &&
            h->phentsize == sizeof(struct elf_segment) && h->phnum && h->phnum <= SEGMENTS_MAX;
 }
 
@@ -38,20 +38,22 @@ static int map_segment(struct mm *mm, struct file *file, const struct elf_segmen
     return 0;
 }
 
+/* An address for what can be anywhere, with the alignment its segments ask for. */
+static u64 aligned_base(const struct elf_segment *s, int n, u64 base) {
+    for (; n--; s++)
+        if (s->type == PT_LOAD && s->align && !(s->align & (s->align - 1))) base = ALIGN_UP(base, s->align);
+    return base;
+}
+
 static int load_interpreter(struct mm *, struct file *, const struct elf_segment *, struct loaded *);
 
-static int load_at(struct mm *mm, struct file *file, const struct elf_header *h, u64 base, bool may_interpret, struct loaded *out) {
-    struct elf_segment segments[SEGMENTS_MAX];
-    ssize_t size = h->phnum * sizeof(*segments);
-    ssize_t got = vfs_read_at(file, h->phoff, segments, size);
-    if (got != size) return got < 0 ? got : -ENOEXEC;
-    if (h->type == ET_EXEC) base = 0;
+static int load_segments(struct mm *mm, struct file *file, const struct elf_header *h, const struct elf_segment *s, u64 base, struct loaded *out) {
     const struct elf_segment *interpreter = NULL;
-    out->end = 0;
-    out->phdr = 0;
-    for (int i = 0; i < h->phnum; i++) {
-        const struct elf_segment *s = &segments[i];
-        if (s->type == PT_INTERP) interpreter = s;
+    bool is_program = base == DYN_BASE;
+    base = h->type == ET_EXEC ? 0 : aligned_base(s, h->phnum, base);
+    for (int i = h->phnum; i--; s++) {
+        if (s->type == PT_INTERP && !interpreter) interpreter = s;
+        if (s->type == PT_GNU_STACK) out->stack_prot = s->flags & PF_X ? PROT_EXEC : 0;
         if (s->type != PT_LOAD) continue;
         int error = map_segment(mm, file, s, base);
         if (error) return error;
@@ -62,7 +64,17 @@ static int load_at(struct mm *mm, struct file *file, const struct elf_header *h,
     out->entry = base + h->entry;
     out->base = base;
     out->phnum = h->phnum;
-    return interpreter && may_interpret ? load_interpreter(mm, file, interpreter, out) : 0;
+    return interpreter && is_program ? load_interpreter(mm, file, interpreter, out) : 0;
+}
+
+static int load_at(struct mm *mm, struct file *file, const struct elf_header *h, u64 base, struct loaded *out) {
+    ssize_t size = h->phnum * sizeof(struct elf_segment);
+    struct elf_segment *segments = kmalloc(size);
+    if (!segments) return -ENOMEM;
+    ssize_t got = vfs_read_at(file, h->phoff, segments, size);
+    int error = got != size ? got < 0 ? got : -ENOEXEC : load_segments(mm, file, h, segments, base, out);
+    kfree(segments);
+    return error;
 }
 
 static int load_interpreter(struct mm *mm, struct file *program, const struct elf_segment *s, struct loaded *out) {
@@ -73,20 +85,18 @@ static int load_interpreter(struct mm *mm, struct file *program, const struct el
     if (vfs_read_at(program, s->offset, path, s->filesz) != (ssize_t)s->filesz || path[s->filesz - 1]) return -ENOEXEC;
     struct file *file = vfs_open_exec(AT_FDCWD, path, 0);
     if (IS_ERR(file)) return PTR_ERR(file);
-    int error = -ENOEXEC;
-    if (vfs_read_at(file, 0, &header, sizeof(header)) == sizeof(header) && valid(&header) && header.type == ET_DYN)
-        error = load_at(mm, file, &header, INTERPRETER_BASE, false, &interpreter);
+    ssize_t got = vfs_read_at(file, 0, &header, sizeof(header));
+    int error = got != sizeof(header) ? -EIO : valid(&header) ? load_at(mm, file, &header, INTERPRETER_BASE, &interpreter) : -ELIBBAD;
     file_put(file);
     out->interpreter_base = interpreter.base;
-    if (!error) out->program_entry = out->entry, out->entry = interpreter.entry;
+    out->entry = interpreter.entry;
     return error;
 }
 
 int elf_load(struct mm *mm, struct file *file, const struct elf_header *h, struct loaded *out) {
-    memset(out, 0, sizeof(*out));
     if (!valid(h)) return -ENOEXEC;
-    int error = load_at(mm, file, h, DYN_BASE, true, out);
-    if (!out->program_entry) out->program_entry = out->entry;
+    int error = load_at(mm, file, h, DYN_BASE, out);
+    out->program_entry = out->base + h->entry;
     mm->brk_start = mm->brk = ALIGN_UP(out->end, PAGE_SIZE);
     return error;
 }

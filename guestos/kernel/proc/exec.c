@@ -11,130 +11,24 @@
 #include "vm.h"
 #include "syscalls.h"
 
-#define ARGUMENTS_MAX (128UL << 10)         /* bytes of strings */
-#define SCRIPT_DEPTH 4
+#define STRING_MAX (128UL << 10)            /* bytes of one argument, with its zero */
+#define SCRIPTS_MAX 5                       /* one that is the interpreter of another */
 #define HEAD 256                            /* bytes of a file looked at to tell what it is */
 
-/* Strings of argv, then of envp, one after the other in a buffer that grows. */
-struct arguments {
-    char *text;
-    size_t length, size;
-    int argc, envc;
+/* A program in the making. Its strings go to the top of its stack first, growing down: its path, envp,
+ * argv, and what scripts put before that. */
+struct exec {
+    struct mm *mm;
+    struct vma *stack;
+    u64 sp, limit;                          /* the lowest string; what it may not pass */
+    u64 *string;                            /* addresses, in the order of pushing */
+    int argc, envc;                         /* the last argc of them, and the envc before */
+    u64 path;                               /* as execve was told it */
+    struct cred cred;
+    struct loaded program;
+    char name[PATH_MAX];                    /* of the file to open */
+    char head[HEAD + 1];                    /* what it begins with, zeros after its end */
 };
-
-static int reserve(struct arguments *a, size_t more) {
-    if (a->length + more <= a->size) return 0;
-    size_t size = a->size ? a->size : PAGE_SIZE;
-    while (size < a->length + more) size *= 2;
-    if (size > ARGUMENTS_MAX) return -E2BIG;
-    char *text = kmalloc(size);
-    if (!text) return -ENOMEM;
-    memcpy(text, a->text, a->length);
-    kfree(a->text);
-    a->text = text;
-    a->size = size;
-    return 0;
-}
-
-static int add_string(struct arguments *a, const char *string) {
-    size_t n = strlen(string) + 1;
-    int error = reserve(a, n);
-    if (error) return error;
-    memcpy(a->text + a->length, string, n);
-    a->length += n;
-    return 0;
-}
-
-static int add_user_string(struct arguments *a, const char __user *string) {
-    for (;;) {
-        int error = reserve(a, 64);
-        if (error) return error;
-        ssize_t n = strncpy_from_user(a->text + a->length, string, a->size - a->length);
-        if (n >= 0) {
-            a->length += n + 1;
-            return 0;
-        }
-        if (n != -ENAMETOOLONG) return n;
-        if ((error = reserve(a, a->size))) return error;
-    }
-}
-
-static int add_user_vector(struct arguments *a, char *__user *__user vector, int *count) {
-    char *string;
-    for (; vector; vector++) {              /* Linux takes NULL for an empty one */
-        if (get_user(string, vector)) return -EFAULT;
-        if (!string) break;
-        int error = add_user_string(a, string);
-        if (error) return error;
-        ++*count;
-    }
-    return 0;
-}
-
-/* Replace argv[0] by the words of a script's first line and its path. */
-static int script_arguments(struct arguments *a, const char *interpreter, const char *option, const char *path) {
-    struct arguments new = { 0 };
-    int error = add_string(&new, interpreter);
-    new.argc = 1;
-    if (!error && option) error = add_string(&new, option), new.argc++;
-    if (!error) error = add_string(&new, path), new.argc++;
-    size_t skip = a->argc ? strlen(a->text) + 1 : 0;
-    if (!error) error = reserve(&new, a->length - skip);
-    if (error) {
-        kfree(new.text);
-        return error;
-    }
-    memcpy(new.text + new.length, a->text + skip, a->length - skip);
-    new.length += a->length - skip;
-    new.argc += a->argc ? a->argc - 1 : 0;
-    new.envc = a->envc;
-    kfree(a->text);
-    *a = new;
-    return 0;
-}
-
-/* "#! interpreter [one option]"; `head` is terminated. */
-static int parse_script(char *head, char **interpreter, char **option) {
-    char *line = head + 2, *end = strchr(line, '\n');
-    if (!end) return -ENOEXEC;
-    while (end > line && (end[-1] == ' ' || end[-1] == '\t')) end--;
-    *end = 0;
-    while (*line == ' ' || *line == '\t') line++;
-    if (!*line) return -ENOEXEC;
-    *interpreter = line;
-    while (*line && *line != ' ' && *line != '\t') line++;
-    *option = NULL;
-    if (*line) {
-        *line++ = 0;
-        while (*line == ' ' || *line == '\t') line++;
-        *option = line;
-    }
-    return 0;
-}
-
-/* The file that holds the machine code: scripts lead to their interpreters. Takes `file`, which is at `path`;
- * that is rewritten. *head has its first HEAD bytes. */
-static struct file *open_program(struct file *file, char *path, struct arguments *a, char *head) {
-    for (int depth = 0; depth <= SCRIPT_DEPTH; depth++) {
-        if (IS_ERR(file)) return file;
-        ssize_t n = vfs_read_at(file, 0, head, HEAD);
-        if (n < 0 || head[0] != '#' || head[1] != '!' || n < 2) {
-            if (n >= (ssize_t)sizeof(struct elf_header)) return file;
-            file_put(file);
-            return ERR_PTR(n < 0 ? n : -ENOEXEC);
-        }
-        head[n] = 0;
-        file_put(file);
-        char *interpreter, *option;
-        int error = parse_script(head, &interpreter, &option);
-        if (!error) error = script_arguments(a, interpreter, option, path);
-        if (error) return ERR_PTR(error);
-        strlcpy(path, interpreter, PATH_MAX);
-        file = vfs_open_exec(AT_FDCWD, path, 0);
-    }
-    if (!IS_ERR(file)) file_put(file);
-    return ERR_PTR(-ELOOP);
-}
 
 int mm_write(struct mm *mm, u64 address, const void *from, size_t n) {
     while (n) {
@@ -149,60 +43,147 @@ int mm_write(struct mm *mm, u64 address, const void *from, size_t n) {
     return 0;
 }
 
-/* The initial stack of the ABI: argc, argv, NULL, envp, NULL, auxiliary vector; strings above.
- * Stores the stack pointer in *rsp. */
-static int build_stack(struct mm *mm, const struct arguments *a, const char *path, const struct loaded *program, u64 *rsp) {
-    const struct cred *cred = &current->cred;
-    struct vma *stack = vma_add(mm, STACK_TOP - PAGE_SIZE, STACK_TOP, PROT_READ | PROT_WRITE);
-    if (!stack) return -ENOMEM;
-    stack->grows_down = true;
+static int push(struct exec *x, const char *string) {
+    size_t n = strlen(string) + 1;
+    if (n > STRING_MAX || x->sp - n < x->limit) return -E2BIG;
+    x->string[x->argc + x->envc] = x->sp -= n;
+    return mm_write(x->mm, x->sp, string, n) ? -ENOMEM : 0;
+}
 
+/* `room` has PATH_MAX bytes, which do for most. */
+static int push_user(struct exec *x, const char __user *string, char *room) {
+    ssize_t n = strncpy_from_user(room, string, PATH_MAX);
+    if (n >= 0) return push(x, room);
+    if (n != -ENAMETOOLONG) return n;
+    char *all = kmalloc(STRING_MAX);
+    if (!all) return -ENOMEM;
+    n = strncpy_from_user(all, string, STRING_MAX);
+    int error = n == -ENAMETOOLONG ? -E2BIG : n < 0 ? n : push(x, all);
+    kfree(all);
+    return error;
+}
+
+/* The strings of a vector that ends with NULL, or is NULL; from the last to the first. */
+static int push_vector(struct exec *x, char *const *vector, int n, int *count, bool user) {
+    char *string, *room = user ? kmalloc(PATH_MAX) : NULL;
+    int error = user && !room ? -ENOMEM : 0;
+    while (n-- && !error) {
+        if (!user) error = push(x, vector[n]);
+        else error = get_user(string, &vector[n]) ? -EFAULT : push_user(x, string, room);
+        ++*count;
+    }
+    kfree(room);
+    return error;
+}
+
+static int vector_length(char *const *vector, bool user) {
+    char *string;
+    int n = 0;
+    for (; vector; n++) {
+        if (!user) string = vector[n];
+        else if (get_user(string, &vector[n])) return -EFAULT;
+        if (!string) break;
+    }
+    return n;
+}
+
+static char *span(char *at, bool blanks) {
+    while (*at && (*at == ' ' || *at == '\t') == blanks) at++;
+    return at;
+}
+
+/* "#! interpreter [one argument]" takes argv[0]'s place. Of a longer line than was read the argument
+ * is cut, but not the interpreter's name. */
+static int script(struct exec *x) {
+    char *line = x->head + 2, *end = strchr(line, '\n');
+    if (end) *end = 0;
+    else end = line + strlen(line);
+    bool cut = end == x->head + HEAD;
+    while (end > line && (end[-1] == ' ' || end[-1] == '\t')) *--end = 0;
+    char *name = span(line, true), *name_end = span(name, false), *argument = span(name_end, true);
+    if (!*name || (cut && name_end == x->head + HEAD)) return -ENOEXEC;
+    int strings = x->argc + x->envc, error;
+    x->sp = strings > 1 ? x->string[strings - 2] : x->path;
+    x->argc--;
+    if ((error = push(x, x->name))) return error;
+    x->argc++;
+    if (*argument && (error = push(x, argument))) return error;
+    x->argc += *argument != 0;
+    *name_end = 0;
+    if ((error = push(x, name))) return error;
+    x->argc++;
+    strlcpy(x->name, name, sizeof(x->name));
+    return 0;
+}
+
+/* Scripts lead to their interpreters, until mm->program is the file that holds the machine code. */
+static int find_program(struct exec *x) {
+    struct file **file = &x->mm->program;
+    for (int depth = 0; depth <= SCRIPTS_MAX; depth++) {
+        memset(x->head, 0, sizeof(x->head));
+        ssize_t n = vfs_read_at(*file, 0, x->head, HEAD);
+        if (n < 0) return n;
+        if (memcmp(x->head, "#!", 2)) return 0;
+        int error = script(x);
+        if (error) return error;
+        struct file *next = vfs_open_exec(AT_FDCWD, x->name, 0);
+        if (IS_ERR(next)) return PTR_ERR(next);
+        file_put(*file);
+        *file = next;
+    }
+    return -ELOOP;
+}
+
+/* Whose rights it will have: those of the file's owner and group if it has the bits for that, and
+ * capabilities by capabilities(7), files having none. Whether they aren't the user's own. */
+static bool new_credentials(struct cred *c, const struct file *file) {
+    *c = current->cred;
+    u32 mode = file->path.mnt->flags & MS_NOSUID ? 0 : file->inode->mode;
+    if (mode & S_ISUID) c->euid = file->inode->uid;
+    if (mode & S_ISGID && mode & 010) c->egid = file->inode->gid;
+    c->suid = c->fsuid = c->euid;
+    c->sgid = c->fsgid = c->egid;
+    bool changed = c->euid != c->uid || c->egid != c->gid;
+    if (changed) c->cap_ambient = 0;
+    c->cap_permitted = c->uid && c->euid ? c->cap_ambient : c->cap_inheritable | c->cap_bounding;
+    c->cap_effective = c->euid ? c->cap_ambient : c->cap_permitted;
+    return changed;
+}
+
+/* The initial stack of the ABI: argc, argv, NULL, envp, NULL, auxiliary vector; strings above. */
+static int build_stack(struct exec *x, bool secure) {
+    const struct cred *c = &x->cred;
+    const struct loaded *program = &x->program;
+    struct mm *mm = x->mm;
     char tail[24] = "x86_64";
     random_bytes(tail + 8, 16);
-    u64 at = STACK_TOP - 8;
-    size_t path_length = strlen(path) + 1;
-    u64 execfn = at -= path_length;
-    int error = mm_write(mm, execfn, path, path_length);
-    u64 strings = at -= a->length;
-    if (!error && a->length) error = mm_write(mm, strings, a->text, a->length);
-    u64 platform = at = (at - sizeof(tail)) & ~15UL;
-    if (!error) error = mm_write(mm, platform, tail, sizeof(tail));
-    if (error) return -ENOMEM;
-
+    mm->arg_start = x->sp;
+    mm->arg_end = mm->env_start = x->envc ? x->string[x->envc - 1] : x->path;
+    mm->env_end = x->path;
+    u64 platform = (x->sp - sizeof(tail)) & ~15UL;
     u32 r[4];
     cpuid(1, 0, r);
     u64 auxiliary[][2] = {
-        { AT_HWCAP, r[3] }, { AT_PAGESZ, PAGE_SIZE }, { AT_CLKTCK, 100 },
+        { AT_MINSIGSTKSZ, MINSIGSTKSZ }, { AT_HWCAP, r[3] }, { AT_PAGESZ, PAGE_SIZE }, { AT_CLKTCK, 100 },
         { AT_PHDR, program->phdr }, { AT_PHENT, sizeof(struct elf_segment) }, { AT_PHNUM, program->phnum },
         { AT_BASE, program->interpreter_base }, { AT_FLAGS, 0 }, { AT_ENTRY, program->program_entry },
-        { AT_UID, cred->uid }, { AT_EUID, cred->euid }, { AT_GID, cred->gid }, { AT_EGID, cred->egid },
-        { AT_SECURE, cred->uid != cred->euid || cred->gid != cred->egid }, { AT_RANDOM, platform + 8 }, { AT_HWCAP2, 0 }, { AT_EXECFN, execfn },
-        { AT_PLATFORM, platform }, { AT_NULL, 0 },
+        { AT_UID, c->uid }, { AT_EUID, c->euid }, { AT_GID, c->gid }, { AT_EGID, c->egid }, { AT_SECURE, secure },
+        { AT_RANDOM, platform + 8 }, { AT_HWCAP2, 0 }, { AT_EXECFN, x->path }, { AT_PLATFORM, platform }, { AT_NULL, 0 },
     };
-    size_t words = 1 + a->argc + 1 + a->envc + 1 + sizeof(auxiliary) / 8;
+    size_t words = 1 + x->argc + 1 + x->envc + 1 + sizeof(auxiliary) / 8;
     u64 *block = kmalloc(words * 8), *out = block;
     if (!block) return -ENOMEM;
-    mm->arg_start = strings;
-    *out++ = a->argc;
-    u64 offset = 0;
-    for (int i = 0; i < a->argc + a->envc; i++) {
-        if (i == a->argc) *out++ = 0, mm->arg_end = mm->env_start = strings + offset;
-        *out++ = strings + offset;
-        offset += strlen(a->text + offset) + 1;
+    *out++ = x->argc;
+    for (int i = x->argc + x->envc; i--;) {
+        *out++ = x->string[i];
+        if (i == x->envc) *out++ = 0;
     }
-    if (!a->envc) *out++ = 0, mm->arg_end = mm->env_start = strings + offset;
-    mm->env_end = strings + offset;
     *out++ = 0;
     memcpy(out, auxiliary, sizeof(auxiliary));
-    *rsp = mm->start_stack = (at - words * 8) & ~15UL;
-    error = mm_write(mm, *rsp, block, words * 8);
+    x->sp = mm->start_stack = (platform - words * 8) & ~15UL;
+    int error = mm_write(mm, platform, tail, sizeof(tail)) || mm_write(mm, x->sp, block, words * 8) ? -ENOMEM : 0;
     kfree(block);
-    return error ? -ENOMEM : 0;
-}
-
-static void set_name(struct task *t, const char *path) {
-    const char *slash = strrchr(path, '/');
-    strlcpy(t->comm, slash ? slash + 1 : path, sizeof(t->comm));
+    return error;
 }
 
 /* The other threads end; ours becomes the process's leader. -EAGAIN: another one was faster. */
@@ -227,17 +208,19 @@ static int unshare(struct task *t) {
 }
 
 /* Nothing fails from here on. */
-static void change_over(struct mm *mm, const char *name, u64 entry, u64 rsp) {
+static void change_over(struct exec *x, const char *path) {
     struct task *t = current;
     struct mm *old = t->mm;
+    const char *slash = strrchr(path, '/');
     futex_exit(t);
-    t->mm = mm;
-    mm_activate(mm);
+    t->mm = x->mm;
+    mm_activate(x->mm);
     mm_put(old);
     vfork_done(t);
     files_close_on_exec(t->files);
     sighand_reset(t->process->sighand, false);
-    set_name(t, name);
+    strlcpy(t->comm, slash ? slash + 1 : path, sizeof(t->comm));
+    t->cred = x->cred;
     t->process->did_exec = true;
     t->kernel_thread = false;
     t->altstack_base = t->altstack_size = 0;
@@ -248,66 +231,65 @@ static void change_over(struct mm *mm, const char *name, u64 entry, u64 rsp) {
     fpu_reset();
     struct trapframe *f = task_frame(t);
     memset(f, 0, sizeof(*f));
-    f->rip = entry;
-    f->rsp = rsp;
+    f->rip = x->program.entry;
+    f->rsp = x->sp;
     f->cs = USER_CS;
     f->ss = USER_DS;
     f->rflags = RFLAGS_FIXED | RFLAGS_IF;
     t->frame_changed = true;
 }
 
-/* Takes the arguments' memory and `file`, which is at `path`; that has PATH_MAX bytes and is rewritten by scripts. */
-static int exec(struct file *file, char *path, struct arguments *a) {
-    char name[64], head[HEAD + 1] aligned(8);
-    const char *slash = strrchr(path, '/');
-    strlcpy(name, slash ? slash + 1 : path, sizeof(name));
-    file = open_program(file, path, a, head);
-    struct mm *mm = IS_ERR(file) ? NULL : mm_new();
-    struct loaded program;
-    u64 rsp;
-    int error = IS_ERR(file) ? PTR_ERR(file) : !mm ? -ENOMEM : 0;
-    if (!error) error = elf_load(mm, file, (struct elf_header *)head, &program);
-    if (!error) error = build_stack(mm, a, path, &program, &rsp);
-    if (!error) mm->program = file_get(file);
+/* Linux's order of errors: those of opening the file, of the strings, of what the file is. */
+static int build(struct exec *x, const char *path, char *const *argv, char *const *envp, bool user) {
+    struct file *file = vfs_open_exec(AT_FDCWD, path, 0);
+    if (IS_ERR(file)) return PTR_ERR(file);
+    if (!(x->mm = mm_new())) file_put(file);
+    else x->mm->program = file, x->stack = vma_add(x->mm, STACK_TOP - PAGE_SIZE, STACK_TOP, PROT_READ | PROT_WRITE);
+    if (!x->stack) return -ENOMEM;
+    x->stack->grows_down = true;
+    int argc = vector_length(argv, user), envc = argc < 0 ? argc : vector_length(envp, user);
+    if (envc < 0) return envc;
+    u64 room = MAX(MIN(current->process->rlimit[RLIMIT_STACK][0] / 4, 6UL << 20), STRING_MAX), pointers = (argc + envc) * 8UL;
+    if (pointers + PAGE_SIZE > room) return -E2BIG;
+    if (!(x->string = kmalloc((argc + envc + 2 * SCRIPTS_MAX + 4) * 8))) return -ENOMEM;
+    x->sp = STACK_TOP - 8;
+    x->limit = STACK_TOP - room + pointers;
+    strlcpy(x->name, path, sizeof(x->name));
+    int error = push(x, path);
+    x->path = x->sp;
+    if (!error) error = push_vector(x, envp, envc, &x->envc, user);
+    if (!error) error = push_vector(x, argv, argc, &x->argc, user);
+    if (!error && !argc) error = push(x, ""), x->argc++; /* nobody expects argv[0] to be missing */
+    if (!error) error = find_program(x);
+    if (!error) error = elf_load(x->mm, x->mm->program, (struct elf_header *)x->head, &x->program);
+    if (error) return error;
+    x->stack->prot |= x->program.stack_prot;
+    return build_stack(x, new_credentials(&x->cred, x->mm->program));
+}
+
+static int exec(const char *path, char *const *argv, char *const *envp, bool user) {
+    struct exec *x = kzalloc(sizeof(*x));
+    if (!x) return -ENOMEM;
+    int error = build(x, path, argv, envp, user);
     if (!error) error = become_single(current);
     if (!error) error = unshare(current);
-    if (!error) change_over(mm, name, program.entry, rsp);
-    else mm_put(mm);
-    if (!IS_ERR(file)) file_put(file);
-    kfree(a->text);
+    if (!error) change_over(x, path);
+    else if (x->mm) mm_put(x->mm);
+    kfree(x->string);
+    kfree(x);
     return error;
 }
 
 int kernel_exec(const char *path, const char *const *argv, const char *const *envp) {
-    struct arguments a = { 0 };
-    int error = 0;
-    for (; *argv && !error; argv++, a.argc++) error = add_string(&a, *argv);
-    for (; *envp && !error; envp++, a.envc++) error = add_string(&a, *envp);
-    char *copy = error ? NULL : kmalloc(PATH_MAX);
-    if (!copy) {
-        kfree(a.text);
-        return error ? error : -ENOMEM;
-    }
-    strlcpy(copy, path, PATH_MAX);
-    error = exec(vfs_open_exec(AT_FDCWD, copy, 0), copy, &a);
-    kfree(copy);
+    int error = exec(path, (char *const *)argv, (char *const *)envp, false);
     current->frame_changed = false;         /* not in a system call */
     return error;
 }
 
 long sys_execve(const char *path, char **argv, char **envp) {
-    struct arguments a = { 0 };
-    char *copy = kmalloc(PATH_MAX);
-    if (!copy) return -ENOMEM;
-    ssize_t n = strncpy_from_user(copy, path, PATH_MAX);
-    struct file *file = n < 0 ? ERR_PTR(n) : vfs_open_exec(AT_FDCWD, copy, 0);
-    int error = IS_ERR(file) ? PTR_ERR(file) : add_user_vector(&a, argv, &a.argc);
-    if (!error) error = add_user_vector(&a, envp, &a.envc);
-    if (!error) error = exec(file, copy, &a);
-    else {
-        kfree(a.text);
-        if (!IS_ERR(file)) file_put(file);
-    }
-    kfree(copy);
+    char *name = path_from_user(path);
+    if (IS_ERR(name)) return PTR_ERR(name);
+    int error = exec(name, argv, envp, true);
+    kfree(name);
     return error;
 }
