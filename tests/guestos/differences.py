@@ -31,7 +31,7 @@ DIFFERENCES = (
                "a_tracer_sees_stops_and_memory ptrace_errors"),
     Difference("guest", "some calls on processes and signals are not there yet",
                "RLIMIT_CPU_sends_SIGXCPU RLIMIT_NPROC_bounds_a_users_processes a_parents_death_signal_comes "
-               "exec_of_a_set_user_id_program_takes_its_owner getrusage_tells_of_oneself_and_of_children "
+               "getrusage_tells_of_oneself_and_of_children "
                "privileged_calls_are_EPERM_to_users"),
     Difference("guest", "memory calls that are not finished",
                "a_mapping_may_grow_down dev_zero_maps_as_anonymous_memory splitting_and_joining_leaves_one_mapping "

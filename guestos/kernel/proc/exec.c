@@ -4,6 +4,7 @@
 #include "errno.h"
 #include "io.h"
 #include "lib.h"
+#include "mount.h"
 #include "sched.h"
 #include "user.h"
 #include "device.h"
@@ -95,13 +96,14 @@ static char *span(char *at, bool blanks) {
 /* "#! interpreter [one argument]" takes argv[0]'s place. Of a longer line than was read the argument
  * is cut, but not the interpreter's name. */
 static int script(struct exec *x) {
-    char *line = x->head + 2, *end = strchr(line, '\n');
+    char *line = x->head + 2, *end = strchr(line, '\n'), *last = x->head + HEAD - 1;
+    bool cut = !end && *last;
+    *last = 0;
     if (end) *end = 0;
     else end = line + strlen(line);
-    bool cut = end == x->head + HEAD;
     while (end > line && (end[-1] == ' ' || end[-1] == '\t')) *--end = 0;
     char *name = span(line, true), *name_end = span(name, false), *argument = span(name_end, true);
-    if (!*name || (cut && name_end == x->head + HEAD)) return -ENOEXEC;
+    if (!*name || (cut && name_end == last)) return -ENOEXEC;
     int strings = x->argc + x->envc, error;
     x->sp = strings > 1 ? x->string[strings - 2] : x->path;
     x->argc--;
@@ -138,7 +140,7 @@ static int find_program(struct exec *x) {
  * capabilities by capabilities(7), files having none. Whether they aren't the user's own. */
 static bool new_credentials(struct cred *c, const struct file *file) {
     *c = current->cred;
-    u32 mode = file->path.mnt->flags & MS_NOSUID ? 0 : file->inode->mode;
+    u32 mode = file->path.mnt->flags & MS_NOSUID || current->no_new_privs ? 0 : file->inode->mode;
     if (mode & S_ISUID) c->euid = file->inode->uid;
     if (mode & S_ISGID && mode & 010) c->egid = file->inode->gid;
     c->suid = c->fsuid = c->euid;
