@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from emu.errors import ImageError
 from emu.guest.layout import Layouts, Struct, elements
+from emu.guest.memory import Memory
 from emu.guest.symbols import Symbols
 from emu.machine import linear
 
@@ -18,15 +19,19 @@ _GS, _CS = 5, 1
 
 
 class GuestKernel:
-    """`machine` with the guest kernel of the ELF file `image` on it. Nothing here changes the machine's state."""
+    """`machine` with the guest kernel of the ELF file `image` on it. Nothing here changes the machine's state.
 
-    def __init__(self, machine: Machine, image: str | os.PathLike | bytes) -> None:
+    Its memory is what the CPU now sees, or `memory` (emu/guest/memory.py): then it can be one that does not run just now,
+    or a virtual machine's.
+    """
+
+    def __init__(self, machine: Machine, image: str | os.PathLike | bytes, memory: Memory | None = None) -> None:
         name = "the kernel" if isinstance(image, bytes) else os.fspath(image)
         if not isinstance(image, bytes):
             from emu.boot.elf import read_image
 
             image = read_image(image)
-        self.machine, self._image = machine, image
+        self.machine, self.image, self.memory = machine, image, memory
         self.symbols = Symbols(image)
         self.layouts = Layouts(image, name)
 
@@ -41,7 +46,7 @@ class GuestKernel:
         """What the kernel file has at a linear address."""
         from emu.boot.elf import parse
 
-        for segment in parse(self._image).segments:
+        for segment in parse(self.image).segments:
             offset = address - segment.vaddr
             if 0 <= offset < len(segment.data):
                 return segment.data[offset : offset + length]
@@ -49,6 +54,8 @@ class GuestKernel:
 
     def read(self, address: int, length: int) -> bytes:
         """`length` bytes at a linear address of the running task. Raises NotMapped if they aren't all mapped."""
+        if self.memory is not None:
+            return self.memory.read(address, length)
         data = linear.read(self.machine, address, length)
         if len(data) < length:
             raise linear.NotMapped(f"linear address {address + len(data):#x} is not mapped")
@@ -57,6 +64,10 @@ class GuestKernel:
     def at(self, name: str, address: int) -> Struct:
         """The `struct NAME` at `address`."""
         return self.layouts.at(self.read, name, address)
+
+    def list(self, head: Struct, struct: str, link: str) -> Iterator[Struct]:
+        """The `struct STRUCT`s in the circular list `head`, linked through their field `link`."""
+        yield from elements(head, self.layouts.struct(struct), link)
 
     def current(self) -> Struct | None:
         """The processor's running `struct task`; None before the kernel has tasks."""
@@ -69,9 +80,9 @@ class GuestKernel:
 
     def processes(self) -> Iterator[Struct]:
         """Every `struct process` but the idle one's, in order of pid."""
-        yield from elements(self.at("list", self.symbol("all_processes")), self.layouts.struct("process"), "link")
+        yield from self.list(self.at("list", self.symbol("all_processes")), "process", "link")
 
     def tasks(self) -> Iterator[Struct]:
         """The `struct task` of every thread that has not ended, process by process."""
         for process in self.processes():
-            yield from elements(process.threads, self.layouts.struct("task"), "thread_link")
+            yield from self.list(process.threads, "task", "thread_link")

@@ -225,6 +225,18 @@ class Machine:
             self._quiet_until = self.engine.retired + max(0, quiet)
         return result
 
+    def settle(self, limit: int | None = None, seconds: float = 0.1) -> RunResult:
+        """Run until the guest has been halted for so many virtual seconds in all: it waits for somebody. The reason is then
+        INTERRUPTED; otherwise as `run`."""
+        left = seconds
+
+        def idle(wait: float | None) -> bytes | None:
+            nonlocal left
+            left -= left + 1 if wait is None else wait
+            return None if left < 0 else b""
+
+        return self.run(limit, idle)
+
     def expect(self, text: str | bytes, limit: int | None = None,
                idle: Callable[[float | None], bytes | None] | None = None) -> RunResult:
         """Run until the serial console has printed `text`, counted from the end of the previous match;

@@ -159,10 +159,6 @@ class Computer(Machine):
         assert result.reason is Reason.FOUND, self._report(result, repr(text), begin)
         return self.console[begin:self._search_from].decode("utf-8", "replace").replace("\r\n", "\n")
 
-    def settle(self, limit: int = PATIENCE) -> RunResult:
-        """Let the guest do what it has to, until it has waited for a tenth of a second."""
-        return self.run(limit, _Patience(0.1))
-
     def _report(self, result: RunResult, wanted: str, begin: int = 0) -> str:
         return f"expected {wanted}; {result} after {self.retired} instructions; console:\n{self.console[begin:].decode('utf-8', 'replace')}"
 

@@ -77,7 +77,7 @@ static long vm_ioctl(struct file *f, unsigned command, unsigned long argument) {
     return -ENOTTY;
 }
 
-static const struct file_ops vm_ops = { .ioctl = vm_ioctl, .release = vm_release, .name = "kvm-vm" };
+static const struct file_ops kvm_vm_ops = { .ioctl = vm_ioctl, .release = vm_release, .name = "kvm-vm" };
 
 static long kvm_ioctl(struct file *f, unsigned command, unsigned long argument) {
     switch (command) {
@@ -94,15 +94,15 @@ static long kvm_ioctl(struct file *f, unsigned command, unsigned long argument) 
         }
         vm->refs = 1;
         vm->owner = current->mm->number;
-        return fd_open(&vm_ops, inode_anonymous(0600), vm, O_RDWR | O_CLOEXEC);
+        return fd_open(&kvm_vm_ops, inode_anonymous(0600), vm, O_RDWR | O_CLOEXEC);
     }
     }
     return -EINVAL;
 }
 
-static const struct file_ops kvm_ops = { .ioctl = kvm_ioctl };
+static const struct file_ops kkvm_vm_ops = { .ioctl = kvm_ioctl };
 
 void kvm_init(void) {
-    static struct device device = { .name = "kvm", .mode = S_IFCHR | 0660, .rdev = MKDEV(10, 232), .ops = &kvm_ops };
+    static struct device device = { .name = "kvm", .mode = S_IFCHR | 0660, .rdev = MKDEV(10, 232), .ops = &kkvm_vm_ops };
     if (svm_available()) device_register(&device);
 }

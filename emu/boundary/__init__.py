@@ -1,0 +1,1 @@
+"""Instruments for the line between a container and a virtual machine."""
