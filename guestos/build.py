@@ -73,10 +73,12 @@ def _all(job: Callable, items: list) -> list:
     return [future.result() for future in futures]
 
 
-def _write_if_changed(path: Path, text: str) -> None:
-    if not path.exists() or path.read_text() != text:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+def _write_if_changed(path: Path, text: str) -> bool:
+    if path.exists() and path.read_text() == text:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return True
 
 
 def _fresh(output: Path, stamp: str, inputs: list[Path]) -> bool:
@@ -125,6 +127,23 @@ def kernel_sources() -> list[Path]:
     return sorted([*KERNEL.rglob("*.c"), *KERNEL.rglob("*.S")])
 
 
+def _symbols(kernel: Path | None) -> str:
+    """The table of a linked kernel's functions that its backtraces are told with (kernel/debug/panic.c), as assembly."""
+    functions = []
+    if kernel:
+        from elftools.elf.elffile import ELFFile
+
+        with kernel.open("rb") as file:
+            elf = ELFFile(file)
+            text = elf.get_section_index(".text")
+            start = elf.get_section(text)["sh_addr"]
+            functions = sorted((symbol["st_value"] - start, symbol.name) for symbol in elf.get_section_by_name(".symtab").iter_symbols()
+                               if symbol["st_shndx"] == text and symbol.name and symbol["st_info"]["type"] in ("STT_FUNC", "STT_NOTYPE"))
+    return "\n".join([".section .rodata.symbols, \"a\"", ".globl symbol_count, symbol_offsets, symbol_names", ".balign 4",
+                      f"symbol_count: .long {len(functions)}", "symbol_offsets:", *(f".long {offset}" for offset, _ in functions),
+                      "symbol_names:", *(f'.asciz "{name}"' for _, name in functions), ""])
+
+
 def build_kernel(out_dir: Path = ROOT / "build" / "guest") -> Path:
     """Builds out_dir/kernel.elf and returns its path. Raises BuildError with the compiler's words."""
     out_dir = Path(out_dir).resolve()
@@ -135,6 +154,10 @@ def build_kernel(out_dir: Path = ROOT / "build" / "guest") -> Path:
     # Where it is built leaves no trace in what is built.
     flags = [*KERNEL_FLAGS, f"-ffile-prefix-map={_relative(work)}=kernel.o", "-I", _relative(KERNEL / "include"), "-I", _relative(work / "generated")]
     sources = kernel_sources() + [work / "generated" / "syscall_table.c"]
+    names = work / "generated" / "symbols.S"
+    if not names.exists():
+        _write_if_changed(names, _symbols(None))
+    sources.append(names)
     objects = []
     for source in sources:
         base = KERNEL if source.is_relative_to(KERNEL) else work
@@ -148,6 +171,9 @@ def build_kernel(out_dir: Path = ROOT / "build" / "guest") -> Path:
     stamp = _digest(command[1:])
     if not _fresh(kernel, stamp, [script, *objects]):
         _run(command, "linking the kernel")
+        if _write_if_changed(names, _symbols(kernel)):      # behind the code, it moves nothing that it names
+            _compile(names, objects[-1], flags)
+            _run(command, "linking the kernel with its names")
         _stamp(kernel, stamp)
     return kernel
 

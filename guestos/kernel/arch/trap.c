@@ -71,7 +71,8 @@ void trap(struct trapframe *f) {
         int signo = exception_signal(f, &code, &address);
         force_signal(signo, code, address);
     } else if (f->vector != VECTOR_SPURIOUS) {
-        if (f->vector != 13 || !fix_up(f)) panic_frame(f, "unexpected exception");
+        if (f->vector != 13 || !fix_up(f)) 
+            panic_frame(f, f->vector == 8 && kstack_overflowed(t, read_cr2()) ? "kernel stack overflow" : "unexpected exception");
     }
     if (user) {
         if (t->work) user_return_work(f);

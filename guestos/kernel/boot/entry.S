@@ -106,9 +106,9 @@ direct_pd:
     .endr
 
     .section .bss
-    .balign 16
+    .balign 4096
     .globl boot_stack
-boot_stack:
-    .skip 16384
+boot_stack:                                 /* its lowest page becomes a guard: kernelmap.c */
+    .skip 4096 + 16384
     .globl boot_stack_top
 boot_stack_top:

@@ -11,6 +11,7 @@
 
 /* Pid 1 begins as a kernel thread, because mounting the root reads the disk and so sleeps. */
 static void start_init(void *unused) {
+    crash_as_asked();
     const char *root = cmdline_get("root");
     vfs_init(root ? root : "/dev/vda");
     struct task *t = current;

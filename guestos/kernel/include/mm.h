@@ -3,6 +3,7 @@
  *   0000000000000000 .. 00007fffffffefff   the current program
  *   ffff888000000000 + physical             direct map of all RAM, no-execute
  *   ffffc90000000000 ..                     device registers (mmio_map)
+ *   ffffc90040000000 .. ffffc9007fffffff   kernel stacks
  *   ffffffff80000000 + physical             the kernel image: text RX, rodata R, data RW
  */
 #pragma once
@@ -12,10 +13,11 @@
 
 #define DIRECT_BASE 0xffff888000000000UL
 #define MMIO_BASE   0xffffc90000000000UL
+#define KSTACK_BASE 0xffffc90040000000UL
 #define IMAGE_BASE  0xffffffff80000000UL
 
 static inline void *phys_to_virt(u64 physical) { return (void *)(physical + DIRECT_BASE); }
-/* Of direct-map pointers (all of alloc_pages and kmalloc) and of objects in the kernel image. */
+/* Of direct-map pointers (all of alloc_pages and kmalloc) and of objects in the kernel image, not on stacks. */
 static inline u64 virt_to_phys(const void *p) {
     u64 va = (u64)p;
     return va >= IMAGE_BASE ? va - IMAGE_BASE : va - DIRECT_BASE;
@@ -60,6 +62,11 @@ bool frame_seen(u64 physical);  /* it is RAM, and its struct page has been writt
 u64 reclaim(u64 pages);         /* give back what is only cached: how many. Doesn't sleep */
 void copy_page(void *to, const void *from);
 void clear_page(void *to);
+
+struct task;
+void *kstack_alloc(void);       /* KSTACK_SIZE bytes, contents undefined; NULL: no memory */
+void kstack_free(void *);       /* by another task than the one on it */
+bool kstack_overflowed(const struct task *, u64 address);   /* that it faulted at */
 
 /* Heap. Any size; kmalloc contents undefined, kzalloc zero; aligned to 16. NULL: no memory.
  * Usable with interrupts off, but not from interrupt handlers. */

@@ -19,8 +19,7 @@ struct file;
 struct filter;
 struct tty;
 
-#define KSTACK_ORDER 2                      /* 16 KiB */
-#define KSTACK_SIZE (PAGE_SIZE << KSTACK_ORDER)
+#define KSTACK_SIZE (16UL << 10)
 
 enum task_state {
     TASK_RUNNING,                           /* on the processor or in the run queue */

@@ -9,8 +9,8 @@
 #include "lib.h"
 #include "mm.h"
 
-extern u64 boot_pml4[512], direct_pdpt[512], image_pd[512];
-extern const char image_start[], rodata_start[], data_start[], image_end[];
+extern u64 boot_pml4[512], direct_pdpt[512], image_pd[512], kstack_pd[512];
+extern const char image_start[], rodata_start[], data_start[], image_end[], boot_stack[];
 
 static u64 image_pt[512] aligned(4096);
 static u64 mmio_pdpt[512] aligned(4096), mmio_pd[512] aligned(4096), mmio_pt[512] aligned(4096);
@@ -25,10 +25,12 @@ void kernelmap_init(void) {
     map_image(image_start, rodata_start, 0);
     map_image(rodata_start, data_start, PTE_NX);
     map_image(data_start, image_end, PTE_WRITE | PTE_NX);
+    image_pt[(u64)boot_stack >> PAGE_SHIFT & 511] = 0;  /* its guard */
     image_pd[1] = virt_to_phys(image_pt) | PTE_PRESENT | PTE_WRITE;
     boot_pml4[0] = 0;
     boot_pml4[MMIO_BASE >> 39 & 511] = virt_to_phys(mmio_pdpt) | PTE_PRESENT | PTE_WRITE;
     mmio_pdpt[0] = virt_to_phys(mmio_pd) | PTE_PRESENT | PTE_WRITE;
+    mmio_pdpt[KSTACK_BASE >> 30 & 511] = virt_to_phys(kstack_pd) | PTE_PRESENT | PTE_WRITE;
     mmio_pd[0] = virt_to_phys(mmio_pt) | PTE_PRESENT | PTE_WRITE;
     write_cr3(virt_to_phys(boot_pml4));
     /* The image's old 2 MiB entry and the identity map may be cached as global or not: drop both. */

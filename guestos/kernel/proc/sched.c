@@ -19,7 +19,7 @@ void timer_turn_ends(u64 deadline);
 void sched_init(void) {
     extern u8 boot_stack[];
     struct task *t = &idle_task;
-    t->kstack = boot_stack;
+    t->kstack = boot_stack + PAGE_SIZE;
     t->fpu = idle_fpu;
     t->state = TASK_RUNNING;
     t->kernel_thread = true;

@@ -48,7 +48,7 @@ pid_t pid_allocate(void) {
 struct task *task_create(const char *name) {
     struct task *t = kzalloc(sizeof(*t));
     if (!t) return NULL;
-    t->kstack = alloc_pages(KSTACK_ORDER);
+    t->kstack = kstack_alloc();
     t->fpu = kmalloc(512);
     if (!t->kstack || !t->fpu) {
         task_free(t);
@@ -75,7 +75,7 @@ struct process *process_create(struct task *leader) {
 }
 
 void task_free(struct task *t) {
-    if (t->kstack) free_pages(t->kstack, KSTACK_ORDER);
+    if (t->kstack) kstack_free(t->kstack);
     kfree(t->fpu);
     filter_put(t->filter);
     if (t->process && t->process->leader == t) kfree(t->process);

@@ -5,6 +5,10 @@
 #include "mm.h"
 
 extern const char image_start[], rodata_start[];
+/* guestos/build.py's table of functions, in order of address: what is added to image_start, and names, each
+ * terminated. It lies behind the code, so making it moves nothing. */
+extern const u32 symbol_offsets[], symbol_count;
+extern const char symbol_names[];
 
 static const char *const exception_names[32] = {
     "divide error", "debug", "NMI", "breakpoint", "overflow", "bound", "invalid opcode", "no FPU",
@@ -36,14 +40,26 @@ static void print_walk(u64 va) {
     }
 }
 
+static bool is_code(u64 address) { return address >= (u64)image_start && address < (u64)rodata_start; }
+
+static void print_place(u64 address, bool returned_to) {
+    const char *name = symbol_names;
+    u64 offset = address - (u64)image_start, i = 0;
+    for (; i + 1 < symbol_count && symbol_offsets[i + 1] <= offset - returned_to; i++) name += strlen(name) + 1;
+    if (is_code(address)) kerror("  %016lx %s+0x%lx\n", address, name, offset - symbol_offsets[i]);
+    else kerror("  %016lx\n", address);
+}
+
 /* Frame pointers are followed while they point up the stack, into readable kernel memory. */
-static void print_backtrace(u64 rip, u64 rbp) {
-    kerror("backtrace (addr2line -e kernel.elf):\n  %016lx\n", rip);
+static void print_backtrace(u64 rip, u64 rbp, u64 rsp) {
+    kerror("backtrace (addr2line -e kernel.elf tells the lines):\n");
+    print_place(rip, false);
+    if (!is_code(rip) && readable(rsp)) print_place(*(u64 *)rsp, true); /* it was called, and has no frame */
     for (int depth = 0; depth < 24; depth++) {
         if (rbp < DIRECT_BASE || rbp & 7 || !readable(rbp) || !readable(rbp + 8)) break;
         u64 next = ((u64 *)rbp)[0], address = ((u64 *)rbp)[1];
-        if (address < (u64)image_start || address >= (u64)rodata_start) break;
-        kerror("  %016lx\n", address);
+        if (!is_code(address)) break;
+        print_place(address, true);
         if (next <= rbp) break;
         rbp = next;
     }
@@ -72,15 +88,14 @@ static noreturn void end(const struct trapframe *f, const char *format, va_list 
         if (f->vector < 32)
             kerror("exception %ld (%s), error code %lx\n", f->vector, exception_names[f->vector], f->error);
         print_frame(f);
-        if (f->vector == 14) {
+        if (f->vector == 14)
             kerror("%s of %016lx in %s mode:\n",
                    f->error & FAULT_FETCH ? "fetch" : f->error & FAULT_WRITE ? "write" : "read", read_cr2(),
                    f->error & FAULT_USER ? "user" : "kernel");
-            print_walk(read_cr2());
-        }
-        print_backtrace(f->rip, f->rbp);
+        if (f->vector == 14 || f->vector == 8) print_walk(read_cr2());
+        print_backtrace(f->rip, f->rbp, f->rsp);
     } else {
-        print_backtrace((u64)__builtin_return_address(0), (u64)__builtin_frame_address(0));
+        print_backtrace((u64)__builtin_return_address(0), *(u64 *)__builtin_frame_address(0), 0);
     }
     machine_exit(0xff);
 }
@@ -95,6 +110,26 @@ noreturn void panic_frame(const struct trapframe *f, const char *format, ...) {
     va_list ap;
     va_start(ap, format);
     end(f, format, ap);
+}
+
+/* ---- boot option crash=WHAT: the ways to end, so that one can see what is then said -------------------- */
+
+__attribute__((noinline)) static u64 overflow(u64 depth) {
+    volatile u64 room[32];
+    room[depth & 31] = depth;
+    return depth ? overflow(depth + 1) + room[0] : 0;
+}
+
+void crash_as_asked(void) {
+    const char *how = cmdline_get("crash");
+    if (!how) return;
+    if (!strcmp(how, "null")) *(volatile u64 *)8 = 1;
+    if (!strcmp(how, "stack")) overflow(1);
+    if (!strcmp(how, "rodata")) *(volatile u8 *)symbol_names = 0;
+    if (!strcmp(how, "execute")) ((void (*)(void))&boot_cpu)();
+    if (!strcmp(how, "opcode")) asm volatile("ud2");
+    ASSERT(strcmp(how, "assert"));
+    panic("crash=%s: there are null, stack, rodata, execute, opcode and assert", how);
 }
 
 noreturn void machine_exit(u8 value) {
