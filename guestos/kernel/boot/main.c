@@ -4,7 +4,7 @@
 #include "lib.h"
 #include "mm.h"
 #include "sched.h"
-#include "socket.h"
+#include "net.h"
 #include "vfs.h"
 
 #define INIT_WORDS 16
@@ -17,8 +17,9 @@ static void start_init(void *unused) {
     struct task *t = current;
     t->files = files_new();
     t->fs = fs_new();
-    t->net = &init_net;
-    if (!t->files || !t->fs) panic("no memory for init's files");
+    t->net = net_namespace_new();
+    if (!t->files || !t->fs || !t->net) panic("no memory for init's files");
+    netdev_set_up(net_loopback(t->net), true);
     struct file *console = vfs_open(AT_FDCWD, "/dev/console", O_RDWR, 0);
     if (IS_ERR(console)) panic("/dev/console can't be opened (error %ld)", -PTR_ERR(console));
     for (int fd = 0; fd < 3; fd++) fd_install(file_get(console), fd, false);

@@ -2,6 +2,7 @@
 #include "fs.h"
 #include "mount.h"
 #include "mm.h"
+#include "net.h"
 #include "lib.h"
 #include "task.h"
 #include "user.h"
@@ -349,24 +350,30 @@ void fs_put(struct fs_context *fs) {
 #define CLONE_FS 0x200
 #define CLONE_FILES 0x400
 #define CLONE_NEWNS 0x20000
+#define CLONE_NEWNET 0x40000000
 
 long sys_unshare(int flags) {
     struct task *t = current;
-    if (flags & ~(CLONE_FS | CLONE_FILES | CLONE_NEWNS)) return -EINVAL;
-    if (flags & CLONE_NEWNS && !capable(CAP_SYS_ADMIN)) return -EPERM;
+    if (flags & ~(CLONE_FS | CLONE_FILES | CLONE_NEWNS | CLONE_NEWNET)) return -EINVAL;
+    if (flags & (CLONE_NEWNS | CLONE_NEWNET) && !capable(CAP_SYS_ADMIN)) return -EPERM;
     struct fs_context *fs = flags & (CLONE_FS | CLONE_NEWNS) ? fs_copy(t->fs) : fs_get(t->fs);
     struct files *files = flags & CLONE_FILES ? files_copy(t->files) : files_get(t->files);
-    int error = !fs || !files ? -ENOMEM : flags & CLONE_NEWNS ? mnt_namespace_unshare(fs) : 0;
+    struct net_namespace *net = flags & CLONE_NEWNET ? net_namespace_new() : net_namespace_get(t->net);
+    int error = !fs || !files || !net ? -ENOMEM : flags & CLONE_NEWNS ? mnt_namespace_unshare(fs) : 0;
     if (!error) {
         struct fs_context *old_fs = t->fs;
         struct files *old_files = t->files;
+        struct net_namespace *old_net = t->net;
         t->fs = fs;
         t->files = files;
+        t->net = net;
         fs = old_fs;
         files = old_files;
+        net = old_net;
     }
     if (fs) fs_put(fs);
     if (files) files_put(files);
+    net_namespace_put(net);
     return error;
 }
 

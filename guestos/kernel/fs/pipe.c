@@ -20,7 +20,7 @@ static const struct family pipe_family = { 0 };
 static struct pipe *pipe_new(void) {
     struct pipe *pipe = kzalloc(sizeof(*pipe));
     if (!pipe) return NULL;
-    socket_init(&pipe->socket, &pipe_family, SOCK_STREAM);
+    socket_init(&pipe->socket, &pipe_family, SOCK_STREAM, NULL);
     list_del(&pipe->socket.all);
     pipe->socket.state = CONNECTED;
     pipe->socket.peer = &pipe->socket;

@@ -8,7 +8,7 @@
 #include "mm.h"
 #include "mount.h"
 #include "sched.h"
-#include "socket.h"
+#include "net.h"
 #include "task.h"
 
 #define TICK (NSEC_PER_SEC / 100)
@@ -176,12 +176,13 @@ static int make_boot_id(struct task *unused, struct text *out) {
     return add_uuid(out, bytes);
 }
 
-static int make_net_dev(struct task *unused, struct text *out) {
-    text_print(out, "Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame"
-                    " compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n");
-    for (struct netdev *dev = current->net->devices; dev; dev = dev->next)
-        text_print(out, "%6s: %7lu %7lu    0    0    0     0          0         0 %8lu %7lu    0    0    0     0       0          0\n",
-                   dev->name, dev->bytes, dev->packets, dev->bytes, dev->packets);
+static int make_net(struct task *unused, struct text *out) { return text_print(out, "self/net"), 0; }
+static int make_forward(struct task *unused, struct text *out) { return text_print(out, "%d\n", current->net->forward), 0; }
+static int store_forward(struct task *unused, char *text) {
+    if (!capable(CAP_NET_ADMIN)) return -EPERM;
+    if (strcmp(text, "0") && strcmp(text, "1")) return -EINVAL;
+    current->net->forward = *text == '1';
+    network_changed();
     return 0;
 }
 
@@ -197,7 +198,8 @@ const struct proc_row proc_system_rows[] = {
     { "sys/kernel/hostname", S_IFREG | 0644, make_hostname, NULL, store_hostname, PROC_NONE },
     TEXT("sys/kernel/ostype", make_ostype), TEXT("sys/kernel/osrelease", make_osrelease), TEXT("sys/kernel/pid_max", make_pid_max),
     TEXT("sys/kernel/cap_last_cap", make_last_cap), DIRECTORY("sys/kernel/random"), TEXT("sys/kernel/random/boot_id", make_boot_id),
-    TEXT("sys/kernel/random/uuid", make_uuid), DIRECTORY("net"), TEXT("net/dev", make_net_dev), DIRECTORY("sys/vm"), TEXT("sys/vm/overcommit_memory", make_zero), { 0 },
+    TEXT("sys/kernel/random/uuid", make_uuid), LINK("net", make_net), DIRECTORY("sys/net"), DIRECTORY("sys/net/ipv4"),
+    { "sys/net/ipv4/ip_forward", S_IFREG | 0644, make_forward, NULL, store_forward, PROC_NONE }, DIRECTORY("sys/vm"), TEXT("sys/vm/overcommit_memory", make_zero), { 0 },
 };
 
 const struct proc_row sysfs_rows[] = {

@@ -4,6 +4,7 @@
 #include "lib.h"
 #include "mm.h"
 #include "mount.h"
+#include "net.h"
 #include "sched.h"
 #include "seccomp.h"
 #include "task.h"
@@ -219,10 +220,15 @@ static int make_mnt_ns(struct task *t, struct text *out) {
     text_print(out, "mnt:[%u]", t->fs->ns->ino);
     return 0;
 }
+static int make_net_ns(struct task *t, struct text *out) {
+    if (!t->net) return -ENOENT;
+    text_print(out, "net:[%u]", t->net->ino);
+    return 0;
+}
 /* The namespaces there is but one of, with the numbers that Linux gives its first ones. */
 #define ONE_NS(name, number) \
     static int make_##name##_ns(struct task *t, struct text *out) { return text_print(out, #name ":[%lu]", number), 0; }
-ONE_NS(ipc, 4026531839) ONE_NS(uts, 4026531838) ONE_NS(user, 4026531837) ONE_NS(pid, 4026531836) ONE_NS(cgroup, 4026531835) ONE_NS(net, 4026531833)
+ONE_NS(ipc, 4026531839) ONE_NS(uts, 4026531838) ONE_NS(user, 4026531837) ONE_NS(pid, 4026531836) ONE_NS(cgroup, 4026531835)
 
 static int link_exe(struct task *t, struct path *out) {
     struct file *program = task_program(t);
@@ -252,6 +258,8 @@ const struct proc_row proc_task_rows[] = {
     TEXT("cmdline", 0444, make_cmdline), TEXT("environ", 0400, make_environ), TEXT("maps", 0444, make_maps),
     TEXT("mounts", 0444, proc_mounts), TEXT("mountinfo", 0444, proc_mountinfo), TEXT("limits", 0444, make_limits),
     TEXT("uid_map", 0444, make_id_map), TEXT("gid_map", 0444, make_id_map), TEXT("setgroups", 0444, make_setgroups),
+    { "net", S_IFDIR | 0555, NULL, NULL, NULL, PROC_NONE }, TEXT("net/dev", 0444, proc_net_dev), TEXT("net/route", 0444, proc_net_route),
+    TEXT("net/arp", 0444, proc_net_arp), TEXT("net/tcp", 0444, proc_net_tcp), TEXT("net/udp", 0444, proc_net_udp), TEXT("net/unix", 0444, proc_net_unix),
     TEXT("cgroup", 0444, make_cgroup), TEXT("oom_score", 0444, make_oom_score),
     SETTING("oom_score_adj", 0644, make_oom_score_adj, store_oom_score_adj), SETTING("comm", 0644, make_comm, store_comm), { 0 },
 };

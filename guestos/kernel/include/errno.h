@@ -56,6 +56,7 @@
 #define EAFNOSUPPORT 97
 #define EADDRINUSE 98
 #define EADDRNOTAVAIL 99
+#define ENETDOWN 100
 #define ENETUNREACH 101
 #define ECONNRESET 104
 #define ENOBUFS 105
@@ -63,6 +64,8 @@
 #define ENOTCONN 107
 #define ETIMEDOUT 110
 #define ECONNREFUSED 111
+#define EHOSTUNREACH 113
+#define EALREADY 114
 #define EINPROGRESS 115
 
 /* Never seen by a program: what a system call interrupted by a signal asks of the return path. */

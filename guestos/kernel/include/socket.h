@@ -4,8 +4,8 @@
 #include "task.h"
 #include "vfs.h"
 
-enum { AF_UNSPEC, AF_UNIX, AF_INET };
-enum { SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_SEQPACKET = 5 };
+enum { AF_UNSPEC, AF_UNIX, AF_INET, AF_NETLINK = 16 };
+enum { SOCK_STREAM = 1, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET = 5 };
 enum { SO_REUSEADDR = 2, SO_PASSCRED = 16 };            /* the others are calls.c's */
 enum { MSG_OOB = 1, MSG_PEEK, MSG_CTRUNC = 8, MSG_TRUNC = 0x20, MSG_DONTWAIT = 0x40, MSG_WAITALL = 0x100, MSG_ERRQUEUE = 0x2000, MSG_NOSIGNAL = 0x4000,
        MSG_CMSG_CLOEXEC = 0x40000000 };
@@ -15,6 +15,7 @@ struct address {
     union {
         u16 family;
         struct { u16 family_, port; u32 ip; u64 zero; } in;     /* port and ip in network order */
+        struct { u16 family_, pad; u32 port, groups; } nl;
         char bytes[112];                    /* more than a path may have: a nul ends it */
     };
 };
@@ -38,20 +39,9 @@ struct message {                            /* what goes along with the bytes of
     int flags;                              /* MSG_*, in and out */
 };
 
-struct netdev {
-    struct netdev *next;
-    char name[16];
-    int index;
-    u16 flags;                              /* IFF_* */
-    u32 ip, mask, mtu;                      /* network order; bytes */
-    u64 packets, bytes;                     /* that have travelled */
-};
-struct net_namespace { struct netdev *devices; u16 last_port; };
-extern struct net_namespace init_net;       /* the first process's */
-
 struct socket {
     const struct family *family;
-    struct net_namespace *net;
+    struct net_namespace *net;              /* referenced; NULL for pipes */
     int domain, type, protocol;
     enum { UNCONNECTED, LISTENING, CONNECTED, CLOSED } state;
     s32 refs;                               /* its file's or its listener's, and its peer's */
@@ -62,7 +52,6 @@ struct socket {
     struct address name, peer_name;
     struct socket *peer;                    /* referenced; a pipe's is itself */
     struct inode *inode;                    /* that its name names */
-    struct netdev *via;                     /* what its packets leave by */
     struct list packets, pending;           /* pending: a listener's connections, to be accepted */
     u32 queued, limit;                      /* bytes */
     int backlog;                            /* how many more may be pending */
@@ -81,6 +70,7 @@ extern struct list all_sockets;
 
 struct family {
     u16 number, name_length;                /* the latter of a socket without a name */
+    u32 types;                              /* bit SOCK_x */
     int (*bind)(struct socket *, struct address *);
     /* The socket at *to, a listener for what connects, referenced; NULL: datagrams to it get lost. Corrects
      * *to, and sets *from to the name that the other side sees. */
@@ -89,11 +79,14 @@ struct family {
     u32 datagram_max;
     int cant_receive, cant_send, no_destination;    /* errors: not connected, or nowhere to send a datagram */
     long (*ioctl)(struct socket *, unsigned command, unsigned long argument);   /* or NULL */
+    /* Or NULL: always 0. n bytes now travel to the address, or, 0, could they: 0 or an error. */
+    int (*travel)(struct socket *, const struct address *to, size_t n);
+    ssize_t (*request)(struct socket *, const struct io *, struct message *);   /* or NULL: what is sent is the kernel's to answer */
 };
-extern const struct family unix_family, inet_family;
+extern const struct family unix_family, inet_family, netlink_family;
 extern const struct file_ops socket_ops;
 
-void socket_init(struct socket *, const struct family *, int type);
+void socket_init(struct socket *, const struct family *, int type, struct net_namespace *);
 struct socket *socket_get(struct socket *);
 void socket_put(struct socket *);           /* NULL is fine */
 int socket_take_error(struct socket *);     /* 0 or negative */
@@ -111,6 +104,8 @@ long socket_ioctl(struct file *, unsigned command, unsigned long argument);
 struct rights *rights_new(size_t count);    /* with none yet; NULL: no memory */
 void rights_put(struct rights *);           /* NULL is fine */
 void packet_free(struct packet *);
+/* Up to n bytes of a stream, or a datagram of n, into the queue: how many, or an error. */
+ssize_t socket_queue(struct socket *to, struct io *, size_t n, struct message *, const struct address *from);
 void collect_garbage(void);                 /* sockets that only their own queues still refer to */
 static inline struct ucred current_ucred(void) { return (struct ucred){ current->tgid, current->cred.euid, current->cred.egid }; }
-static inline bool connects(const struct socket *s) { return s->type != SOCK_DGRAM; }
+static inline bool connects(const struct socket *s) { return s->type == SOCK_STREAM || s->type == SOCK_SEQPACKET; }

@@ -47,14 +47,15 @@ static int address_to_user(const struct address *a, void __user *to, int __user 
 /* ---- making and connecting ---- */
 
 static struct socket *make(int family, int type, int protocol) {
-    int kind = type & ~SOCK_FLAGS, own = family == AF_UNIX ? AF_UNIX : kind == SOCK_STREAM ? 6 : 17;
+    const struct family *f = family == AF_UNIX ? &unix_family : family == AF_INET ? &inet_family : family == AF_NETLINK ? &netlink_family : NULL;
+    int kind = type & ~SOCK_FLAGS, own = family == AF_UNIX ? AF_UNIX : family == AF_NETLINK ? 0 : kind == SOCK_STREAM ? 6 : 17;
     if (kind < 1 || kind > 10) return ERR_PTR(-EINVAL);
-    if (family != AF_UNIX && family != AF_INET) return ERR_PTR(-EAFNOSUPPORT);
-    if (kind > SOCK_DGRAM && (kind != SOCK_SEQPACKET || family == AF_INET)) return ERR_PTR(-ESOCKTNOSUPPORT);
+    if (!f) return ERR_PTR(-EAFNOSUPPORT);
+    if (!(f->types >> kind & 1)) return ERR_PTR(-ESOCKTNOSUPPORT);
     if (protocol && protocol != own) return ERR_PTR(-EPROTONOSUPPORT);
     struct socket *s = kmalloc(sizeof(*s));
     if (!s) return ERR_PTR(-ENOMEM);
-    socket_init(s, family == AF_UNIX ? &unix_family : &inet_family, kind);
+    socket_init(s, f, kind, current->net);
     s->protocol = family == AF_UNIX ? 0 : own;
     return s;
 }

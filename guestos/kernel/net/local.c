@@ -60,7 +60,7 @@ static struct socket *unix_find(struct socket *s, struct address *to, struct add
 
 static int unix_claim(struct socket *s) { return s->bound ? 0 : -EINVAL; }
 
-const struct family unix_family = { AF_UNIX, sizeof(u16), unix_bind, unix_find, unix_claim, ~0u, -EINVAL, -ENOTCONN, -ENOTCONN, NULL };
+const struct family unix_family = { AF_UNIX, sizeof(u16), 1 << SOCK_STREAM | 1 << SOCK_DGRAM | 1 << SOCK_SEQPACKET, unix_bind, unix_find, unix_claim, ~0u, -EINVAL, -ENOTCONN, -ENOTCONN, NULL, NULL, NULL };
 
 /* ---- descriptors under way ---- */
 

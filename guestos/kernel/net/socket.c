@@ -1,6 +1,7 @@
 /* Sockets as objects: queues of packets, connections, waiting. The same for every family, and for pipes. */
 #include "lib.h"
 #include "mm.h"
+#include "net.h"
 #include "task.h"
 #include "user.h"
 #include "socket.h"
@@ -11,9 +12,9 @@
 
 struct list all_sockets = LIST_INIT(all_sockets);
 
-void socket_init(struct socket *s, const struct family *family, int type) {
+void socket_init(struct socket *s, const struct family *family, int type, struct net_namespace *net) {
     *s = (struct socket){
-        .family = family, .domain = family->number, .type = type, .net = current->net, .refs = 1, .limit = QUEUE_LIMIT,
+        .family = family, .domain = family->number, .type = type, .net = net ? net_namespace_get(net) : NULL, .refs = 1, .limit = QUEUE_LIMIT,
         .cred = current_ucred(), .name = { family->name_length, { family->number } },
         .packets = LIST_INIT(s->packets), .pending = LIST_INIT(s->pending), .link = LIST_INIT(s->link) };
     list_add_tail(&all_sockets, &s->all);
@@ -25,7 +26,9 @@ struct socket *socket_get(struct socket *s) {
 }
 
 void socket_put(struct socket *s) {
-    if (s && !--s->refs) kfree(s);
+    if (!s || --s->refs) return;
+    net_namespace_put(s->net);
+    kfree(s);
 }
 
 int socket_take_error(struct socket *s) {
@@ -57,9 +60,9 @@ static void wake_all(void) {                /* one of them waits, nobody knows w
     struct socket *s;
     list_for_each(s, &all_sockets, all) wake_up(&s->changed);
 }
+void network_changed(void) { wake_all(); }
 
-/* Up to n bytes of a stream, or a datagram of n: how many, or an error. */
-static ssize_t put(struct socket *to, struct io *io, size_t n, struct message *m, const struct address *from) {
+ssize_t socket_queue(struct socket *to, struct io *io, size_t n, struct message *m, const struct address *from) {
     bool stream = to->type == SOCK_STREAM, joins = stream && !m->rights && !list_empty(&to->packets);
     struct packet *p = list_entry(to->packets.prev, struct packet, link);
     size_t spare = joins && !p->rights && !memcmp(&p->cred, &m->cred, sizeof(p->cred)) ? kmalloc_size(p) - sizeof(*p) - p->end : 0;
@@ -105,8 +108,12 @@ void socket_empty(struct socket *s) {
 
 /* ---- moving bytes ---- */
 
-/* Where to send, referenced; NULL if it gets lost. *from is the name that the receiver sees. */
-static struct socket *destination(struct socket *s, struct message *m, struct address *from) {
+/* Has what is sent to its peer a way there. */
+static bool way_open(struct socket *s) { return !s->family->travel || !s->family->travel(s, &s->peer_name, 0); }
+
+/* Where to send, referenced; NULL if it gets lost. *from is the name that the receiver sees, *to whose it is. */
+static struct socket *destination(struct socket *s, struct message *m, struct address *from, struct address *to) {
+    *to = m->name && !connects(s) ? *m->name : s->peer_name;
     if (s->error) return ERR_PTR(socket_take_error(s));
     if (s->shut) return ERR_PTR(-EPIPE);
     if (s->type != SOCK_STREAM) *from = s->name;
@@ -115,28 +122,28 @@ static struct socket *destination(struct socket *s, struct message *m, struct ad
         if (m->name && s->family == &unix_family) return ERR_PTR(s->state == CONNECTED ? -EISCONN : -EOPNOTSUPP);
         return s->state == CONNECTED ? socket_get(s->peer) : ERR_PTR(s->family->cant_send);
     }
-    struct address to = m->name ? *m->name : s->peer_name;
-    if (!s->peer || m->name) return to.length ? s->family->find(s, &to, from) : ERR_PTR(s->family->no_destination);
+    if (!s->peer || m->name) return to->length ? s->family->find(s, to, from) : ERR_PTR(s->family->no_destination);
     return s->peer->state == CLOSED ? ERR_PTR(-ECONNREFUSED) : socket_get(s->peer);
 }
 
 ssize_t socket_send(struct socket *s, struct io *io, struct message *m) {
     bool stream = s->type == SOCK_STREAM, more = !stream || io->left;
-    struct address from;
-    struct socket *to = destination(s, m, &from);
+    struct address from, name;
+    if (s->family->request) return s->family->request(s, io, m);
+    struct socket *to = destination(s, m, &from, &name);
     ssize_t done = 0, n = IS_ERR(to) ? PTR_ERR(to) : !stream && io->left > MIN(s->limit, s->family->datagram_max) ? -EMSGSIZE : 0;
     while (more && n >= 0) {
         size_t least = stream && io->left > ATOMIC ? 1 : io->left;
-        if (to) n = socket_wait(s, socket_has_room(to, least) || s->shut, !(m->flags & MSG_DONTWAIT), s->send_timeout);
+        if (to) n = socket_wait(s, (socket_has_room(to, least) && (!stream || way_open(s))) || s->shut, !(m->flags & MSG_DONTWAIT), s->send_timeout);
         if (n < 0) break;
         if (to) mutex_lock(&to->lock);
         bool lost = !to || to->eof || to->state == CLOSED, full = !lost && !socket_has_room(to, least);
         if (s->shut) n = -EPIPE;
         else if (lost) n = io->left, io->left = 0;
-        else if (!full) n = put(to, io, stream ? MIN(io->left, to->limit - to->queued) : io->left, m, &from);
+        else if (!full) n = socket_queue(to, io, stream ? MIN(io->left, to->limit - to->queued) : io->left, m, &from);
         more = full || (stream && io->left);            /* full: another one was faster */
         if (to) mutex_unlock(&to->lock);
-        if (n > 0 && s->via) s->via->packets++, s->via->bytes += n;
+        if (n >= 0 && !full && s->family->travel) s->family->travel(s, &name, MAX(n, 1l));
         done += MAX(n, 0l);
     }
     if (!IS_ERR(to)) socket_put(to);
@@ -202,14 +209,12 @@ static int connect(struct socket *s, struct address *a, bool wait) {
     if (!error) error = to->state != LISTENING ? -ECONNREFUSED : s->state != UNCONNECTED ? -EISCONN : 0;
     if (!error && !(child = kmalloc(sizeof(*child)))) error = -ENOMEM;
     if (!error) {
-        socket_init(child, s->family, s->type);
-        child->net = to->net;
+        socket_init(child, s->family, s->type, to->net);
         s->cred = child->cred;
         child->cred = to->cred;
         child->options = to->options;
         child->protocol = to->protocol;
         child->name = *a;
-        child->via = s->via;
         socket_join(s, child);
         socket_join(child, s);
         list_add_tail(&to->pending, &child->link);
@@ -220,9 +225,16 @@ static int connect(struct socket *s, struct address *a, bool wait) {
     return error;
 }
 
+/* A neighbour that doesn't answer is asked three times, a second apart; somebody farther away for two minutes. */
 int socket_connect(struct socket *s, struct address *a, bool wait) {
-    int error = connect(s, a, wait);
-    if (wait || !connects(s) || s->family != &inet_family || (error && error != -ECONNREFUSED)) return error;
+    int error, slept = -ETIMEDOUT;
+    for (int tries = 0; slept == -ETIMEDOUT; tries++) {
+        error = connect(s, a, wait);
+        if (!wait || tries >= (error == -EHOSTUNREACH ? 3 : error == -ETIMEDOUT ? 127 : 0)) break;
+        slept = wait_event_until(&s->changed, false, ktime() + NSEC_PER_SEC);
+    }
+    if (slept != -ETIMEDOUT) return slept;
+    if (wait || !connects(s) || s->family != &inet_family || (error && error != -ECONNREFUSED && error != -EHOSTUNREACH && error != -ETIMEDOUT)) return error;
     s->error = error;
     return -EINPROGRESS;                    /* though it is over by now */
 }
@@ -238,7 +250,7 @@ struct socket *socket_accept(struct socket *s, bool wait) {
 }
 
 int socket_shutdown(struct socket *s, int how) {
-    struct socket *ends[2] = { s, connects(s) ? s->peer : NULL };
+    struct socket *ends[2] = { s, connects(s) && s->peer && way_open(s) ? s->peer : NULL };
     if (how < 0 || how > 2) return -EINVAL;
     if (s->family == &inet_family && !s->peer_name.length) return -ENOTCONN;
     for (int i = 0; i < 2 && ends[i]; i++) {
@@ -251,7 +263,7 @@ int socket_shutdown(struct socket *s, int how) {
 
 static void socket_close(struct socket *s) {
     if (s->peer && connects(s)) {
-        if (!list_empty(&s->packets)) s->peer->error = -ECONNRESET;
+        if (!list_empty(&s->packets) && way_open(s)) s->peer->error = -ECONNRESET;
         socket_shutdown(s, 2);
     }
     bool listened = s->state == LISTENING;
@@ -295,7 +307,7 @@ static int socket_poll(struct file *f, struct poll_table *table) {
     bool idle = connects(s) && s->state == UNCONNECTED;
     int mask = (s->error ? POLLERR : 0) | (s->eof ? POLLRDHUP : 0) | ((s->eof && s->shut) || idle ? POLLHUP : 0);
     if (!list_empty(&s->packets) || !list_empty(&s->pending) || s->eof) mask |= POLLIN | POLLRDNORM;
-    if (s->state != LISTENING && (!s->peer || s->shut || socket_has_room(s->peer, ATOMIC))) mask |= POLLOUT | POLLWRNORM;
+    if (s->state != LISTENING && (!s->peer || s->shut || (socket_has_room(s->peer, ATOMIC) && way_open(s)))) mask |= POLLOUT | POLLWRNORM;
     return mask;
 }
 

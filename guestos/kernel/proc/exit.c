@@ -2,6 +2,7 @@
 #include "errno.h"
 #include "lib.h"
 #include "mm.h"
+#include "net.h"
 #include "sched.h"
 #include "user.h"
 #include "vfs.h"
@@ -131,8 +132,10 @@ noreturn void task_exit(int status) {
     futex_exit(t);
     files_put(t->files);
     fs_put(t->fs);
+    net_namespace_put(t->net);
     t->files = NULL;
     t->fs = NULL;
+    t->net = NULL;
     struct mm *mm = t->mm;
     t->mm = NULL;
     mm_put(mm);

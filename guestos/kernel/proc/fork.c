@@ -1,6 +1,7 @@
 /* fork, vfork and clone: a new task that returns from the same system call with 0. */
 #include "errno.h"
 #include "lib.h"
+#include "net.h"
 #include "sched.h"
 #include "seccomp.h"
 #include "user.h"
@@ -23,10 +24,11 @@
 #define CLONE_DETACHED 0x400000UL
 #define CLONE_UNTRACED 0x800000UL
 #define CLONE_CHILD_SETTID 0x1000000UL
+#define CLONE_NEWNET 0x40000000UL
 #define CLONE_CLEAR_SIGHAND 0x100000000UL
 #define SUPPORTED (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD | CLONE_SYSVSEM | \
                    CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED | \
-                   CLONE_CHILD_SETTID | CLONE_CLEAR_SIGHAND)
+                   CLONE_CHILD_SETTID | CLONE_NEWNET | CLONE_CLEAR_SIGHAND)
 
 struct clone_args {                         /* clone3's; and how the other calls are told here */
     u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
@@ -56,10 +58,12 @@ static int copy_resources(struct task *child, struct task *parent, const struct 
     child->files = flags & CLONE_FILES ? files_get(parent->files) : files_copy(parent->files);
     child->fs = flags & CLONE_FS ? fs_get(parent->fs) : fs_copy(parent->fs);
     child->mm = flags & CLONE_VM ? mm_get(parent->mm) : mm_copy(parent->mm);
-    if (p && child->files && child->fs && child->mm) return 0;
+    child->net = flags & CLONE_NEWNET ? net_namespace_new() : net_namespace_get(parent->net);
+    if (p && child->files && child->fs && child->mm && child->net) return 0;
     if (p && p != parent->process) sighand_put(p->sighand);
     if (child->files) files_put(child->files);
     if (child->fs) fs_put(child->fs);
+    net_namespace_put(child->net);
     mm_put(child->mm);
     return -ENOMEM;
 }
@@ -76,6 +80,7 @@ static long do_fork(const struct clone_args *a) {
     u64 flags = a->flags;
     if (!valid(a)) return -EINVAL;
     if (flags & CLONE_SETTLS && a->tls >= USER_TOP) return -EPERM;
+    if (flags & CLONE_NEWNET && !capable(CAP_SYS_ADMIN)) return -EPERM;
     if (parent->killed) return -EAGAIN;     /* a child would not know that it is to end, too */
     pid_t pid = pid_allocate();
     if (pid < 0) return pid;
@@ -89,7 +94,6 @@ static long do_fork(const struct clone_args *a) {
     child->pid = pid;
     child->tgid = flags & CLONE_THREAD ? parent->tgid : pid;
     child->cred = parent->cred;
-    child->net = parent->net;
     child->blocked = parent->blocked;
     if (!(flags & CLONE_VM) || flags & CLONE_VFORK) {
         child->altstack_base = parent->altstack_base;

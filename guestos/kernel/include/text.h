@@ -30,3 +30,9 @@ extern const struct proc_row proc_task_rows[], proc_system_rows[], sysfs_rows[];
 bool may_look_into(const struct task *);        /* the inside of a process: by its user, or a tracer */
 int proc_mounts(struct task *, struct text *);
 int proc_mountinfo(struct task *, struct text *);
+int proc_net_dev(struct task *, struct text *);                 /* and so on: of the task's network namespace */
+int proc_net_route(struct task *, struct text *);
+int proc_net_arp(struct task *, struct text *);
+int proc_net_tcp(struct task *, struct text *);
+int proc_net_udp(struct task *, struct text *);
+int proc_net_unix(struct task *, struct text *);
