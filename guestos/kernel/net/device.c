@@ -172,7 +172,7 @@ int address_add(struct netdev *dev, const struct ifaddr *new) {
     return 0;
 }
 
-/* The first of a subnet takes the others with it. */
+/* The first of a subnet takes the others with it, and a device's last one its routes. */
 int address_remove(struct netdev *dev, u32 ip, int prefix) {
     struct ifaddr **at = &dev->addresses, *a;
     while (*at && ((*at)->ip != ip || (prefix >= 0 && (*at)->prefix != prefix))) at = &(*at)->next;
@@ -186,7 +186,7 @@ int address_remove(struct netdev *dev, u32 ip, int prefix) {
             *at = a->next;
             kfree(a);
         } else at = &(*at)->next;
-    routes_forget(dev, gone.ip);
+    routes_forget(dev, dev->addresses ? gone.ip : 0);
     network_changed();
     return 0;
 }

@@ -1,6 +1,7 @@
 /* AF_UNIX: names in the file system or beside it (unix(7)); and sockets that only their own queues hold. */
 #include "lib.h"
 #include "mm.h"
+#include "net.h"
 #include "task.h"
 #include "socket.h"
 
@@ -60,7 +61,7 @@ static struct socket *unix_find(struct socket *s, struct address *to, struct add
 
 static int unix_claim(struct socket *s) { return s->bound ? 0 : -EINVAL; }
 
-const struct family unix_family = { AF_UNIX, sizeof(u16), 1 << SOCK_STREAM | 1 << SOCK_DGRAM | 1 << SOCK_SEQPACKET, unix_bind, unix_find, unix_claim, ~0u, -EINVAL, -ENOTCONN, -ENOTCONN, NULL, NULL, NULL };
+const struct family unix_family = { AF_UNIX, sizeof(u16), 1 << SOCK_STREAM | 1 << SOCK_DGRAM | 1 << SOCK_SEQPACKET, unix_bind, unix_find, unix_claim, ~0u, -EINVAL, -ENOTCONN, -ENOTCONN, net_ioctl, NULL, NULL };
 
 /* ---- descriptors under way ---- */
 

@@ -145,5 +145,5 @@ static ssize_t netlink_request(struct socket *s, const struct io *io, struct mes
     return n;
 }
 
-const struct family netlink_family = { AF_NETLINK, 12, 1 << SOCK_RAW | 1 << SOCK_DGRAM, netlink_bind, netlink_find, netlink_claim, REQUEST_MAX, 0, 0, 0, NULL,
+const struct family netlink_family = { AF_NETLINK, 12, 1 << SOCK_RAW | 1 << SOCK_DGRAM, netlink_bind, netlink_find, netlink_claim, REQUEST_MAX, 0, 0, 0, net_ioctl,
                                        NULL, netlink_request };

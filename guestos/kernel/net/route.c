@@ -17,7 +17,6 @@ static int order(const struct route *a, const struct route *b) {
 int route_check(const struct net_namespace *net, struct route *new) {
     const struct route *r;
     if (new->prefix > 32 || new->to & ~prefix_mask(new->prefix) || (new->source && !local_address(net, new->source))) return -EINVAL;
-    if (new->gateway && local_address(net, new->gateway)) return -EINVAL;
     list_for_each(r, &net->routes, link)
         if (new->gateway && !r->gateway && !((r->to ^ new->gateway) & prefix_mask(r->prefix)) && (!new->dev || new->dev == r->dev)) break;
     if (new->gateway && &r->link == &net->routes) return -ENETUNREACH;
@@ -159,7 +158,8 @@ int way_find(struct way *w, struct net_namespace *from, u32 source, u32 ip) {
         if (is_loopback(w->source)) return -EINVAL;
         if (is_loopback(ip)) return -ETIMEDOUT;     /* nobody takes it from outside */
         floods++;
-        if (!leave(w, r->dev, next)) return -EHOSTUNREACH;
+        bool told = w->net != from || net_loopback(from)->flags & IFF_UP;   /* the message about it comes by lo */
+        if (!leave(w, r->dev, next)) return told ? -EHOSTUNREACH : -ETIMEDOUT;
     } while (!local_address(w->net, ip));
     return 0;
 }

@@ -13,7 +13,7 @@ enum { IFLA_ADDRESS = 1, IFLA_BROADCAST, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_
 enum { IFLA_INFO_KIND = 1, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND = 4 };
 enum { IFA_ADDRESS = 1, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST, IFA_CACHEINFO = 6, IFA_FLAGS = 8 };
 enum { RTA_DST = 1, RTA_OIF = 4, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_CACHEINFO = 12, RTA_TABLE = 15, RTA_UID = 25 };
-enum { RT_TABLE_MAIN = 254, RT_TABLE_LOCAL, RTN_UNICAST = 1, RTN_LOCAL };
+enum { RT_TABLE_MAIN = 254, RTN_UNICAST = 1, RTN_LOCAL };
 
 struct ifinfomsg { u8 family, pad; u16 type; s32 index; u32 flags, change; };
 struct ifaddrmsg { u8 family, prefix, flags, scope; u32 index; };
@@ -47,7 +47,7 @@ static int send_link(const struct request *r, const struct netdev *dev, int flag
     struct ifinfomsg m = { 0, 0, netdev_hardware(dev), dev->index, state, 0 };
     u64 counts[24] = { dev->in.packets, dev->out.packets, dev->in.bytes, dev->out.bytes };
     bool loop = dev->kind == LOOPBACK, below = dev->peer && dev->peer->net == dev->net && netdev_flags(dev->peer) & IFF_RUNNING;
-    u8 operstate = loop && on ? 0 : works ? 6 : !on || dev->kind != VETH || below ? 2 : 7;
+    u8 operstate = loop && on ? 0 : works ? 6 : !on || dev->kind != VETH || below ? 2 : 3;
     text_add(&t, (char *)&m, sizeof(m));
     attribute_add(&t, IFLA_IFNAME, dev->name, strlen(dev->name) + 1);
     attribute_add_u32(&t, IFLA_TXQLEN, 1000);
@@ -240,7 +240,7 @@ static int get_routes(struct request *r, bool dump) {
     if (!source) source = own ? own->ip : route_source(net, way, ip);
     found = own ? (struct route){ .dev = net_loopback(net) } : *way;
     found.to = ip;
-    return send_route(r, &found, (struct rtmsg){ AF_INET, 32, 0, 0, own ? RT_TABLE_LOCAL : RT_TABLE_MAIN, 0, 0, own ? RTN_LOCAL : RTN_UNICAST, own ? 0x80000200 : 0x200 }, source);
+    return send_route(r, &found, (struct rtmsg){ AF_INET, 32, 0, 0, RT_TABLE_MAIN, 0, 0, own ? RTN_LOCAL : RTN_UNICAST, own ? 0x80000200 : 0x200 }, source);
 }
 
 static int set_route(struct request *r) {
@@ -280,8 +280,8 @@ int rtnetlink(struct request *r, size_t length) {
     if (!get && !capable(CAP_NET_ADMIN)) return -EPERM;
     if (dump && *family && *family != AF_INET && object) return 0;      /* of that family there is nothing */
     size_t size = objects[object].size;
-    if (length < size && !dump) return -EINVAL;
-    if (length < size) return objects[object].get(r, true);
+    if (dump) return objects[object].get(r, true);
+    if (length < size) return -EINVAL;
     if (!attributes_parse(r->attributes, r->body + size, length - size)) return -EINVAL;
-    return get ? objects[object].get(r, dump) : objects[object].set(r);
+    return get ? objects[object].get(r, false) : objects[object].set(r);
 }
