@@ -39,7 +39,7 @@ static void load_tables(void) {
     struct { u16 limit; u64 base; } packed gdtr = { sizeof(gdt) - 1, (u64)gdt };
     struct { u16 limit; u64 base; } packed idtr = { sizeof(idt) - 1, (u64)idt };
     asm volatile("lgdt %0; lidt %1" :: "m"(gdtr), "m"(idtr));
-    asm volatile("ltr %w0" :: "r"(TSS_SELECTOR));
+    asm volatile("lldt %w0; ltr %w1" :: "r"(0), "r"(TSS_SELECTOR));
 }
 
 static void protect_supervisor(void) {
@@ -62,9 +62,9 @@ void descriptors_init(void) {
     for (int vector = 0; vector < VECTORS; vector++) {
         u64 stub = (u64)trap_stubs + vector * 16;
         bool emergency = vector == 2 || vector == 8 || vector == 18;
-        /* Interrupt gates (interrupts off on entry); only INT3 may be raised by a program's INT. */
+        /* Interrupt gates (interrupts off on entry); only INT3 and INTO's may be raised by a program's INT. */
         idt[vector] = (struct gate){ .offset0 = stub, .offset1 = stub >> 16, .offset2 = stub >> 32,
-            .selector = KERNEL_CS, .ist = emergency, .type = vector == 3 ? 0xee : 0x8e };
+            .selector = KERNEL_CS, .ist = emergency, .type = vector == 3 || vector == 4 ? 0xee : 0x8e };
     }
     load_tables();
     wrmsr(MSR_GS_BASE, (u64)&boot_cpu);

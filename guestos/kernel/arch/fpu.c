@@ -13,4 +13,11 @@ void fpu_reset(void) {
     asm volatile("fxrstor64 (%0)" :: "r"(image) : "memory");
 }
 
+int fpu_error(bool sse) {
+    u8 image[512] aligned(16);
+    asm volatile("fxsave64 (%0)" :: "r"(image) : "memory");
+    u32 mxcsr = *(u32 *)(image + 24), raised = sse ? mxcsr & ~(mxcsr >> 7) : (u32)*(u16 *)(image + 2) & ~*(u16 *)image;
+    return raised & 1 ? 7 /* FLTINV */ : raised & 4 ? 3 /* FLTDIV */ : raised & 8 ? 4 /* FLTOVF */ : raised & 18 ? 5 /* FLTUND */ : 6 /* FLTRES */;
+}
+
 void fpu_check(u8 image[512]) { *(u32 *)(image + 24) &= MXCSR_VALID; }

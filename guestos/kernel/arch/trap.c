@@ -23,15 +23,20 @@ static bool fix_up(struct trapframe *f) {
 
 /* Signal and code of an exception that a program can cause, by vector; Linux's choice. */
 static int exception_signal(const struct trapframe *f, int *code, u64 *address) {
+    u64 dr6;
     *code = SI_KERNEL;
     *address = 0;
     switch (f->vector) {
     case 0: *code = 1 /* FPE_INTDIV */; *address = f->rip; return SIGFPE;
-    case 1: *code = 2 /* TRAP_TRACE */; *address = f->rip; return SIGTRAP;
+    case 1:
+        asm volatile("movq %%db6, %0; movq %1, %%db6" : "=&r"(dr6) : "r"(DR6_CLEAR));
+        *code = dr6 & DR6_STEP ? 2 /* TRAP_TRACE */ : dr6 & 15 ? 4 /* TRAP_HWBKPT */ : 1 /* TRAP_BRKPT */;
+        *address = f->rip;
+        return SIGTRAP;
     case 3: return SIGTRAP;
     case 6: *code = 2 /* ILL_ILLOPN */; *address = f->rip; return SIGILL;
     case 11: case 12: return SIGBUS;
-    case 16: case 19: *code = 7 /* FPE_FLTINV */; *address = f->rip; return SIGFPE;
+    case 16: case 19: *code = fpu_error(f->vector == 19); *address = f->rip; return SIGFPE;
     case 17: *code = 1 /* BUS_ADRALN */; return SIGBUS;
     default: return SIGSEGV;
     }

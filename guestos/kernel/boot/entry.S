@@ -35,7 +35,7 @@ pvh_start:
     xorl %edx, %edx
     wrmsr
 
-    movl $0x80010033, %eax                  /* PG WP NE ET MP PE */
+    movl $0x80050033, %eax                  /* PG AM WP NE ET MP PE */
     movl %eax, %cr0
 
     /* Now in compatibility mode, running on the identity map. */

@@ -60,6 +60,9 @@
 #define RFLAGS_NT 0x4000
 #define RFLAGS_AC 0x40000
 
+#define DR6_CLEAR 0xffff0ff0UL
+#define DR6_STEP 0x4000
+
 /* trapframe.error of a frame made by SYSCALL; vector is then the call's number. */
 #define FRAME_SYSCALL -1
 
@@ -90,6 +93,7 @@ void apic_init(void);                       /* masks the PICs; local APIC and IO
 void apic_eoi(void);
 void apic_timer_arm(u64 delay_ns);          /* one VECTOR_TIMER interrupt after delay_ns */
 void irq_dispatch(unsigned line);
+int fpu_error(bool sse);                    /* the FPE_ code of an exception just raised */
 void clock_init(void);                      /* calibrates TSC and APIC timer against the PIT */
 void timer_interrupt(void);
 

@@ -69,7 +69,7 @@ bool signal_frame_push(struct trapframe *f, int signo, const struct sigaction *a
     frame.uc.uc_sigmask = mask;
     save_registers(&frame.uc.uc_mcontext, f);
     frame.uc.uc_mcontext.fpstate = fpstate;
-    frame.uc.uc_mcontext.cr2 = signo == SIGSEGV ? info->si_addr : 0;
+    frame.uc.uc_mcontext.cr2 = signo == SIGSEGV || signo == SIGBUS ? info->si_addr : 0;
     if (copy_to_user((void *)fpstate, fpu, sizeof(fpu)) || copy_to_user((void *)sp, &frame, sizeof(frame))) return false;
 
     f->rip = (u64)action->handler;
