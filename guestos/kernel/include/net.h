@@ -78,8 +78,6 @@ int route_add(struct net_namespace *, const struct route *, bool exclusive);
 int route_remove(struct net_namespace *, const struct route *);     /* the first that is like it; 0 of a member: any */
 void routes_connect(struct netdev *, const struct ifaddr *);        /* the one to the address's subnet */
 void routes_forget(struct netdev *, u32 source);    /* those through it (0), or with this source */
-const struct route *route_find(const struct net_namespace *, u32 ip);
-u32 route_source(const struct net_namespace *, const struct route *, u32 next);     /* the address of what goes there */
 
 /* A packet's way from a namespace to an address: what it passes, and where it gets to. */
 struct way {

@@ -1,11 +1,11 @@
-/* netdevice(7): what ifconfig, route and brctl ask of the network through any socket. rtnetlink.c can more. */
+/* netdevice(7): what ifconfig and brctl ask of the network through any socket. Routes are rtnetlink.c's alone. */
 #include "lib.h"
 #include "net.h"
 #include "socket.h"
 #include "task.h"
 #include "user.h"
 
-enum { SIOCADDRT = 0x890b, SIOCDELRT, SIOCGIFNAME = 0x8910, SIOCGIFCONF = 0x8912, SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCGIFADDR, SIOCSIFADDR,
+enum { SIOCGIFNAME = 0x8910, SIOCGIFCONF = 0x8912, SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCGIFADDR, SIOCSIFADDR,
        SIOCGIFBRDADDR = 0x8919, SIOCGIFNETMASK = 0x891b, SIOCSIFNETMASK, SIOCGIFMETRIC, SIOCGIFMTU = 0x8921, SIOCSIFMTU, SIOCSIFNAME,
        SIOCGIFHWADDR = 0x8927, SIOCGIFINDEX = 0x8933, SIOCGIFTXQLEN = 0x8942, SIOCBRADDBR = 0x89a0, SIOCBRDELBR, SIOCBRADDIF, SIOCBRDELIF };
 
@@ -15,7 +15,6 @@ struct ifreq {
     union { struct inet_name address; s16 flags; int value; char new_name[16]; struct { u16 family; u8 mac[6]; } hardware; char room[24]; };
 };
 struct ifconf { int length, pad; struct ifreq *to; };
-struct rtentry { u64 pad; struct inet_name to, gateway, mask; u16 flags, pad2[3]; u64 pad3[2]; s16 metric; char *dev; u64 mtu, window; u16 irtt; };
 
 static long list_addresses(struct net_namespace *net, struct ifconf __user *user) {
     struct ifconf c;
@@ -31,18 +30,6 @@ static long list_addresses(struct net_namespace *net, struct ifconf __user *user
             done += sizeof(r);
         }
     return put_user(done, &user->length);
-}
-
-static long change_route(struct net_namespace *net, const struct rtentry __user *user, bool add) {
-    struct rtentry e;
-    char name[16] = "";
-    if (get_user(e, user)) return -EFAULT;
-    if (e.dev && strncpy_from_user(name, e.dev, sizeof(name)) < 0) return -EFAULT;
-    struct route r = { .to = e.to.ip, .gateway = e.flags & 2 ? e.gateway.ip : 0, .metric = e.metric > 0 ? e.metric - 1 : 0,
-                       .prefix = e.flags & 4 ? 32 : __builtin_popcount(e.mask.ip), .protocol = add ? RTPROT_BOOT : 0, .scope = e.flags & 2 ? SCOPE_UNIVERSE : SCOPE_LINK };
-    if (*name && !(r.dev = netdev_find(net, 0, name))) return -ENODEV;
-    if (e.to.family != AF_INET || prefix_mask(r.prefix) != (e.flags & 4 ? ~0u : e.mask.ip)) return -EINVAL;
-    return add ? route_add(net, &r, true) : route_remove(net, &r);
 }
 
 /* The device's only address as it is to be, with a mask by its class if prefix < 0. */
@@ -112,14 +99,13 @@ static long bridge_ioctl(struct net_namespace *net, unsigned command, unsigned l
 
 long net_ioctl(struct socket *s, unsigned command, unsigned long argument) {
     struct ifreq r, *user = (struct ifreq *)argument;
-    bool bridge = command >= SIOCBRADDBR && command <= SIOCBRDELIF, route = command == SIOCADDRT || command == SIOCDELRT;
-    bool sets = bridge || route || command == SIOCSIFFLAGS || command == SIOCSIFADDR || command == SIOCSIFNETMASK || command == SIOCSIFMTU || command == SIOCSIFNAME;
+    bool bridge = command >= SIOCBRADDBR && command <= SIOCBRDELIF;
+    bool sets = bridge || command == SIOCSIFFLAGS || command == SIOCSIFADDR || command == SIOCSIFNETMASK || command == SIOCSIFMTU || command == SIOCSIFNAME;
     if (command == SIOCGIFCONF) return list_addresses(s->net, (struct ifconf *)argument);
-    if (!bridge && !route && (command < SIOCGIFNAME || command > SIOCGIFTXQLEN)) return -ENOTTY;
-    if (!bridge && !route && get_user(r, user)) return -EFAULT;
+    if (!bridge && (command < SIOCGIFNAME || command > SIOCGIFTXQLEN)) return -ENOTTY;
+    if (!bridge && get_user(r, user)) return -EFAULT;
     if (sets && !capable(CAP_NET_ADMIN)) return -EPERM;
     if (bridge) return bridge_ioctl(s->net, command, argument);
-    if (route) return change_route(s->net, (struct rtentry *)argument, command == SIOCADDRT);
     r.name[15] = 0;
     struct netdev *dev = netdev_find(s->net, command == SIOCGIFNAME ? r.value : 0, r.name);
     if (!dev) return -ENODEV;

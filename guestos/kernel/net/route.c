@@ -69,7 +69,7 @@ void routes_forget(struct netdev *dev, u32 source) {
     }
 }
 
-const struct route *route_find(const struct net_namespace *net, u32 ip) {
+static const struct route *route_find(const struct net_namespace *net, u32 ip) {
     struct route *r, *best = NULL;
     list_for_each(r, &net->routes, link)
         if (!((r->to ^ ip) & prefix_mask(r->prefix)) && (!best || r->prefix > best->prefix)) best = r;
@@ -89,7 +89,7 @@ const struct ifaddr *local_address(const struct net_namespace *net, u32 ip) {
     return NULL;
 }
 
-u32 route_source(const struct net_namespace *net, const struct route *r, u32 next) {
+static u32 choose_source(const struct net_namespace *net, const struct route *r, u32 next) {
     const struct ifaddr *first = r->dev->addresses, *a = first;
     struct netdev *dev;
     if (r->source) return r->source;
@@ -154,7 +154,7 @@ int way_find(struct way *w, struct net_namespace *from, u32 source, u32 ip) {
         const struct route *r = route_find(w->net, ip);
         if (!r) return -ENETUNREACH;
         u32 next = r->gateway ? r->gateway : ip;
-        if (!w->source) w->source = route_source(from, r, next);
+        if (!w->source) w->source = choose_source(from, r, next);
         if (is_loopback(w->source)) return -EINVAL;
         if (is_loopback(ip)) return -ETIMEDOUT;     /* nobody takes it from outside */
         floods++;

@@ -12,8 +12,8 @@ enum { IFLA_ADDRESS = 1, IFLA_BROADCAST, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_
        IFLA_LINKINFO, IFLA_NET_NS_PID, IFLA_STATS64 = 23, IFLA_GROUP = 27, IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_LINK_NETNSID = 37 };
 enum { IFLA_INFO_KIND = 1, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND = 4 };
 enum { IFA_ADDRESS = 1, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST, IFA_CACHEINFO = 6, IFA_FLAGS = 8 };
-enum { RTA_DST = 1, RTA_OIF = 4, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_CACHEINFO = 12, RTA_TABLE = 15, RTA_UID = 25 };
-enum { RT_TABLE_MAIN = 254, RTN_UNICAST = 1, RTN_LOCAL };
+enum { RTA_DST = 1, RTA_OIF = 4, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 15 };
+enum { RT_TABLE_MAIN = 254, RTN_UNICAST = 1, RTNH_F_LINKDOWN = 16 };
 
 struct ifinfomsg { u8 family, pad; u16 type; s32 index; u32 flags, change; };
 struct ifaddrmsg { u8 family, prefix, flags, scope; u32 index; };
@@ -207,40 +207,23 @@ static int set_address(struct request *r) {
 
 /* ---- routes ---- */
 
-static int send_route(const struct request *r, const struct route *route, struct rtmsg m, u32 source) {
-    struct text t = { 0 };
-    u32 ages[8] = { 0 };
-    bool asked = m.flags;
-    if (!(netdev_flags(route->dev) & IFF_RUNNING)) m.flags |= 0x10;     /* RTNH_F_LINKDOWN */
-    text_add(&t, (char *)&m, sizeof(m));
-    attribute_add_u32(&t, RTA_TABLE, m.table);
-    if (m.to_length) attribute_add_u32(&t, RTA_DST, route->to);
-    if (route->metric) attribute_add_u32(&t, RTA_PRIORITY, route->metric);
-    if (source) attribute_add_u32(&t, RTA_PREFSRC, source);
-    if (route->gateway) attribute_add_u32(&t, RTA_GATEWAY, route->gateway);
-    attribute_add_u32(&t, RTA_OIF, route->dev->index);
-    if (asked) attribute_add_u32(&t, RTA_UID, current->cred.fsuid);
-    if (asked) attribute_add(&t, RTA_CACHEINFO, ages, sizeof(ages));
-    return reply(r, RTM_NEWROUTE, asked ? 0 : NLM_F_MULTI, &t);
-}
-
 static int get_routes(struct request *r, bool dump) {
-    struct net_namespace *net = r->from->net;
-    struct route *route, found;
-    int error = 0;
-    if (dump) {
-        list_for_each(route, &net->routes, link)
-            if (!error) error = send_route(r, route, (struct rtmsg){ AF_INET, route->prefix, 0, 0, RT_TABLE_MAIN, route->protocol, route->scope, RTN_UNICAST, 0 }, route->source);
-        return error;
+    struct route *route;
+    int error = dump ? 0 : -EOPNOTSUPP;
+    list_for_each(route, &r->from->net->routes, link) {
+        struct text t = { 0 };
+        struct rtmsg m = { AF_INET, route->prefix, 0, 0, RT_TABLE_MAIN, route->protocol, route->scope, RTN_UNICAST, netdev_flags(route->dev) & IFF_RUNNING ? 0 : RTNH_F_LINKDOWN };
+        if (error) break;
+        text_add(&t, (char *)&m, sizeof(m));
+        attribute_add_u32(&t, RTA_TABLE, m.table);
+        if (m.to_length) attribute_add_u32(&t, RTA_DST, route->to);
+        if (route->metric) attribute_add_u32(&t, RTA_PRIORITY, route->metric);
+        if (route->source) attribute_add_u32(&t, RTA_PREFSRC, route->source);
+        if (route->gateway) attribute_add_u32(&t, RTA_GATEWAY, route->gateway);
+        attribute_add_u32(&t, RTA_OIF, route->dev->index);
+        error = reply(r, RTM_NEWROUTE, NLM_F_MULTI, &t);
     }
-    u32 ip = attribute_u32(r->attributes[RTA_DST], 0), source = attribute_u32(r->attributes[RTA_PREFSRC], 0);
-    const struct ifaddr *own = local_address(net, ip);
-    const struct route *way = own ? NULL : route_find(net, ip);
-    if (!own && !way) return -ENETUNREACH;
-    if (!source) source = own ? own->ip : route_source(net, way, ip);
-    found = own ? (struct route){ .dev = net_loopback(net) } : *way;
-    found.to = ip;
-    return send_route(r, &found, (struct rtmsg){ AF_INET, 32, 0, 0, RT_TABLE_MAIN, 0, 0, own ? RTN_LOCAL : RTN_UNICAST, own ? 0x80000200 : 0x200 }, source);
+    return error;
 }
 
 static int set_route(struct request *r) {
