@@ -1,5 +1,6 @@
 /* Exceptions and interrupts, and the work that waits for the way back to user mode. */
 #include "arch.h"
+#include "cgroup.h"
 #include "io.h"
 #include "lib.h"
 #include "mm.h"
@@ -91,6 +92,7 @@ void user_return_work(struct trapframe *f) {
     do {
         asm volatile("sti");
         if (t->resched) schedule();
+        if (cgroup_holder(t->process->cgroup)) cgroup_hold(t);
         signal_deliver(f);                  /* also settles an interrupted system call */
         t->frame_changed = false;
         asm volatile("cli");

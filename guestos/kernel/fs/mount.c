@@ -1,6 +1,7 @@
 /* The mount tree: which file system, or which part of one, covers which directory; and the root. */
 #include "mount.h"
 #include "fs.h"
+#include "cgroup.h"
 #include "block.h"
 #include "device.h"
 #include "mm.h"
@@ -218,6 +219,7 @@ void vfs_init(const char *root) {
     ext2_register();
     ramfs_register();
     procfs_register();
+    cgroup_register();
     overlay_register();
     memory_devices_init();
     serial_init();

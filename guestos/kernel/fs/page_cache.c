@@ -5,6 +5,7 @@
  * busy. Files without a disk (tmpfs) keep their contents here and nowhere else: their dirty pages stay.
  */
 #include "block.h"
+#include "cgroup.h"
 #include "fs.h"
 #include "lib.h"
 #include "mm.h"
@@ -102,7 +103,7 @@ struct page *cache_find(struct inode *inode, u64 index) {
 
 /* A busy page in an empty place; a reference to it beside the cache's. NULL: no memory. */
 static struct page *add(struct inode *inode, u64 index) {
-    void *frame = alloc_page();
+    void *frame = alloc_charged_page();
     struct page **at = frame ? slot(&inode->cache, index, true) : NULL;
     if (!at) {
         if (frame) free_pages(frame, 0);
@@ -171,7 +172,7 @@ struct page *cache_get(struct inode *inode, u64 index) {
             wait_event(&filled, !(p->flags & PG_BUSY));
             page_put(p);
         } else error = fill(inode, index);
-        if (error && (error != -ENOMEM || !write_back_for_memory())) return ERR_PTR(error);
+        if (error && (error != -ENOMEM || !memory_relieve())) return ERR_PTR(error);
     }
 }
 
@@ -233,7 +234,7 @@ int cache_write_back(struct superblock *sb) {
         list_for_each(p, &inode->cache.dirty, link) {
             if (p->flags & PG_WRITABLE) mapping_protect(p);
             for (u32 offset = 0; offset < PAGE_SIZE; offset += sb->block_size) {
-                u64 pos = (p->index << PAGE_SHIFT) + offset;
+                u64 pos = ((u64)p->index << PAGE_SHIFT) + offset;
                 s64 block = pos < inode->size ? inode->ops->map(inode, pos / sb->block_size, false) : 0;
                 if (block > 0) batch_add(&batch, block, (char *)page_to_virt(p) + offset);
                 if (block < 0) batch.error = block;
@@ -248,13 +249,14 @@ int cache_write_back(struct superblock *sb) {
 }
 
 /* A second chance each: what was used since the hand's last round is passed over once. */
-u64 reclaim(u64 wanted) {
+u64 reclaim(u64 wanted, const struct cgroup *within) {
     static u64 hand;
-    u64 freed = block_reclaim(wanted), end = frames_end();
+    u64 freed = within ? 0 : block_reclaim(wanted), end = frames_end();
     for (u64 n = 0; n < 2 * end && freed < wanted; n++) {
         hand = hand + 1 < end ? hand + 1 : 0;
         struct page *p = &frames[hand];
         if (p->state != PAGE_CACHED || !frame_seen(hand << PAGE_SHIFT) || p->flags & (PG_DIRTY | PG_BUSY)) continue;
+        if (within && !cgroup_is_within(page_cgroup(p), within)) continue;
         bool used = p->flags & PG_REFERENCED;
         p->flags &= ~PG_REFERENCED;
         if (used || !mapping_drop(p) || p->refs > 1) continue;

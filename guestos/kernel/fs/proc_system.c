@@ -31,7 +31,7 @@ static int make_frames(struct task *unused, struct text *out) {
     struct heap_stats heap;
     vfs_sync();
     dentry_prune(NULL);
-    reclaim(~0UL);
+    reclaim(~0UL, NULL);
     memory_stats(&m);
     heap_stats(&heap);
     text_print(out, "frames %lu objects", m.total_pages - m.free_pages - heap.pages);

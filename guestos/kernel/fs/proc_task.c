@@ -1,5 +1,6 @@
 /* /proc/N/...: one process's texts, in the formats of proc(5). */
 #include "text.h"
+#include "cgroup.h"
 #include "device.h"
 #include "lib.h"
 #include "mm.h"
@@ -201,7 +202,7 @@ static int store_oom_score_adj(struct task *t, char *text) {
     return 0;
 }
 
-/* One user namespace and one cgroup: what they map and where all are. */
+/* One user namespace: what it maps. */
 static int make_id_map(struct task *t, struct text *out) {
     text_print(out, "%10u %10u %10u\n", 0, 0, ~0u);
     return 0;
@@ -211,7 +212,9 @@ static int make_setgroups(struct task *t, struct text *out) {
     return 0;
 }
 static int make_cgroup(struct task *t, struct text *out) {
-    text_print(out, "0::/\n");
+    text_print(out, "0::");
+    cgroup_path(t->process->cgroup, out);
+    text_print(out, "\n");
     return 0;
 }
 

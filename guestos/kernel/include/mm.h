@@ -40,7 +40,8 @@ struct page {
         void *owner;            /* heap: first free object */
         struct inode *inode;    /* page cache: whose; NULL once it was cut off */
     };
-    u64 index;                  /* page cache: which of the file's pages */
+    u32 index;                  /* page cache: which of the file's pages */
+    u32 cgroup;                 /* memory.c: charged to it; 0: to none */
 };
 enum { PAGE_UNSEEN, PAGE_USED, PAGE_FREE, PAGE_STACKED, PAGE_CACHED };  /* states: frames.c; the last by the page cache */
 extern struct page *frames;     /* indexed by physical address >> 12 */
@@ -59,7 +60,9 @@ static inline void page_get(struct page *p) { p->refs++; }
 void page_put(struct page *p);
 u64 frames_end(void);           /* no frame from here on has been used yet; an index */
 bool frame_seen(u64 physical);  /* it is RAM, and its struct page has been written */
-u64 reclaim(u64 pages);         /* give back what is only cached: how many. Doesn't sleep */
+/* Give back what is only cached (and charged within a group, if not NULL): how many. Doesn't sleep. */
+struct cgroup;
+u64 reclaim(u64 pages, const struct cgroup *within);
 void copy_page(void *to, const void *from);
 void clear_page(void *to);
 

@@ -15,7 +15,8 @@ void sched_init(void);                      /* makes the caller the idle task */
 void tasks_free_dead(void);                 /* those whose stacks nobody is on any more */
 noreturn void idle_loop(void);
 void task_started(struct trapframe *);      /* entry.S: a new task's first C code */
-u64 sched_tick(u64 now);                  /* timer interrupt: ends the turn if due; ktime of the next end, 0 none */
+void timer_turn_ends(u64 deadline);         /* interrupt then, to look again who may run */
+u64 sched_tick(u64 now);                    /* timer interrupt: ends the turn if due; ktime of the next end, 0 none */
 
 struct task *task_create(const char *name); /* zeroed, with kernel stack and FPU image; no pid yet */
 struct process *process_create(struct task *leader); /* likewise, or NULL */

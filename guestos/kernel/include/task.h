@@ -11,6 +11,7 @@
 #include "signal.h"
 #include "time.h"
 
+struct cgroup;
 struct mm;
 struct files;
 struct fs_context;
@@ -80,6 +81,7 @@ struct process {
     struct times gone;                      /* threads that are no more */
     struct times waited;                    /* children waited for, and theirs */
     u64 rlimit[16][2];                      /* soft, hard; RLIM_INFINITY is ~0 */
+    struct cgroup *cgroup;                  /* referenced */
     s16 oom_score_adj;                      /* -1000: never killed for memory, to 1000: the first */
 };
 
@@ -101,7 +103,9 @@ struct task {
     };
     bool kernel_thread;
     bool killed;                            /* to end, with the process or because another thread does exec */
+    bool frozen;                            /* with its control group, on the way to user mode */
     struct list run_link;
+    struct cgroup *queued_in;               /* whose queue it waits for the processor in; or NULL */
     u64 slice_end;                          /* ktime */
     struct timer sleep_timer;
 
@@ -136,6 +140,7 @@ struct task {
     u64 run_time;                           /* ns on the processor */
     u64 switched_in;                        /* ktime */
     u64 user_cycles, user_since;            /* of the TSC, in user mode; when last entered */
+    u64 charged_cycles;                     /* of user_cycles: what the control group knows */
     u64 start_time;                         /* ktime */
     u64 minor_faults, major_faults;
     int changing;                           /* changes of file systems it is in: write_back.c */

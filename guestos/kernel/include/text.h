@@ -5,6 +5,7 @@
 struct text {
     char *data;
     size_t length, room;
+    u64 version;                                /* of what it tells, for those who poll for another */
     int error;
 };
 void text_add(struct text *, const char *bytes, size_t n);

@@ -1,4 +1,5 @@
 /* Page faults of programs: demand-zero memory, file pages, copy-on-write, and the growing stack. */
+#include "cgroup.h"
 #include "errno.h"
 #include "io.h"
 #include "lib.h"
@@ -22,13 +23,13 @@ static struct vma *grow_stack(struct mm *mm, u64 page) {
     return stack;
 }
 
-/* A write to a page that is there but read-only. The last owner may simply have it. */
+/* A write to a page that is there but read-only. The last owner may simply have it. 0 or -ENOMEM. */
 static int copy_on_write(u64 *pte, u64 page) {
     struct page *old = phys_to_page(*pte & PTE_ADDRESS);
     u64 flags = (*pte & ~PTE_ADDRESS) | PTE_WRITE | PTE_DIRTY;
     if (old->refs > 1) {
-        void *copy = alloc_page();
-        if (!copy) return SIGKILL;
+        void *copy = alloc_charged_page();
+        if (!copy) return -ENOMEM;
         copy_page(copy, page_to_virt(old));
         *pte = virt_to_phys(copy) | flags;
         page_put(old);
@@ -47,7 +48,7 @@ static struct page *file_page(const struct vma *vma, u64 page, bool write) {
     page_get(cached);
     u64 n = MIN(PAGE_SIZE, vma->file_end - page);       /* then, in a program's last page of data, zeros */
     if (vma->shared || (!write && n == PAGE_SIZE)) return cached;
-    char *copy = alloc_page();
+    char *copy = alloc_charged_page();
     if (copy) {
         memcpy(copy, page_to_virt(cached), n);
         memset(copy + n, 0, PAGE_SIZE - n);
@@ -81,12 +82,17 @@ int fault_in(struct mm *mm, u64 address, bool write, bool fetch) {
                 invlpg(page);
                 return 0;
             }
-            if (!vma->shared) return copy_on_write(pte, page);
+            if (!vma->shared) {
+                if (!copy_on_write(pte, page)) return 0;
+                if (memory_relieve()) continue;
+                return SIGKILL;
+            }
         }
         struct page *found;
         bool own = !vma->shared;
         if (!vma->file || page >= vma->file_end) {
-            void *fresh = alloc_zeroed_page();
+            void *fresh = alloc_charged_page();
+            if (fresh) clear_page(fresh);
             found = fresh ? virt_to_page(fresh) : ERR_PTR(-ENOMEM);
         } else {
             u64 offset = vma->offset + (page - vma->start);
@@ -100,7 +106,10 @@ int fault_in(struct mm *mm, u64 address, bool write, bool fetch) {
             }
             own = !IS_ERR(found) && found->state != PAGE_CACHED;
         }
-        if (IS_ERR(found)) return SIGKILL;
+        if (IS_ERR(found)) {
+            if (memory_relieve()) continue;
+            return SIGKILL;
+        }
         if (*pte) page_put(found);              /* a shared page that was there, now to be written */
         else mm->resident++;
         bool may_write = own || (write && vma->shared);

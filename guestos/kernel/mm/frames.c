@@ -5,6 +5,7 @@
  * Single frames pass through a short stack that keeps the recently freed ones and skips the buddies.
  */
 #include "boot.h"
+#include "cgroup.h"
 #include "lib.h"
 #include "mm.h"
 
@@ -106,7 +107,7 @@ void *alloc_pages(unsigned order) {
     u64 flags = irq_save();
     while (!(p = order == 0 && stack ? pop() : take(order))) {
         if (stack) while (stack) give(pop(), 0);            /* they may make larger ones */
-        else if (!reclaim(RECLAIM_BATCH)) {
+        else if (!reclaim(RECLAIM_BATCH, NULL)) {
             irq_restore(flags);
             return NULL;
         }
@@ -123,6 +124,7 @@ void free_pages(void *at, unsigned order) {
     struct page *p = virt_to_page(at);
     if (p->state != PAGE_USED || p->order != order) panic("free_pages(%p, %u): not allocated so", at, order);
     p->refs = 0;
+    if (p->cgroup) memory_uncharge(p);
     u64 flags = irq_save();
     available += 1UL << order;
     if (order == 0 && stack_depth < STACK_MAX) {

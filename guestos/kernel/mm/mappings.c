@@ -6,7 +6,7 @@
 
 /* The entry through which a mapping has the page, or NULL. */
 static u64 *entry_of(const struct vma *vma, const struct page *page, u64 *va) {
-    *va = vma->start + (page->index << PAGE_SHIFT) - vma->offset;
+    *va = vma->start + ((u64)page->index << PAGE_SHIFT) - vma->offset;
     if (*va < vma->start || *va >= vma->end) return NULL;
     u64 *pte = pte_lookup(vma->mm->pml4, *va, false);
     return pte && (*pte & PTE_ADDRESS) == page_to_phys(page) ? pte : NULL;

@@ -1,4 +1,5 @@
 /* The end of a task, and its parent's wait. */
+#include "cgroup.h"
 #include "errno.h"
 #include "lib.h"
 #include "mm.h"
@@ -104,6 +105,7 @@ static void hang_up_orphans(pid_t pgid) {
 static void process_ends(struct process *p) {
     struct process *child;
     p->ended = true;
+    cgroup_process_ended(p);
     p->stopping = 0;
     timer_cancel(&p->alarm);
     if (p->sid == p->pid) tty_session_ends(p);

@@ -1,4 +1,5 @@
 /* fork, vfork and clone: a new task that returns from the same system call with 0. */
+#include "cgroup.h"
 #include "errno.h"
 #include "lib.h"
 #include "net.h"
@@ -26,9 +27,10 @@
 #define CLONE_CHILD_SETTID 0x1000000UL
 #define CLONE_NEWNET 0x40000000UL
 #define CLONE_CLEAR_SIGHAND 0x100000000UL
+#define CLONE_INTO_CGROUP 0x200000000UL
 #define SUPPORTED (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD | CLONE_SYSVSEM | \
                    CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED | \
-                   CLONE_CHILD_SETTID | CLONE_NEWNET | CLONE_CLEAR_SIGHAND)
+                   CLONE_CHILD_SETTID | CLONE_NEWNET | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP)
 
 struct clone_args {                         /* clone3's; and how the other calls are told here */
     u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
@@ -53,13 +55,20 @@ static struct process *new_process(struct task *child, struct process *parent, c
 /* All that may fail, before anybody can see the child. */
 static int copy_resources(struct task *child, struct task *parent, const struct clone_args *a) {
     u64 flags = a->flags;
+    struct cgroup *cgroup = parent->process->cgroup;
+    int error = flags & CLONE_INTO_CGROUP ? cgroup_for_clone(a->cgroup, flags & CLONE_THREAD, &cgroup) : 0;
+    if (error || (error = cgroup_may_fork(cgroup))) return error;
     struct process *p = flags & CLONE_THREAD ? parent->process : new_process(child, parent->process, a);
     child->process = p ? p : child->process;
     child->files = flags & CLONE_FILES ? files_get(parent->files) : files_copy(parent->files);
     child->fs = flags & CLONE_FS ? fs_get(parent->fs) : fs_copy(parent->fs);
     child->mm = flags & CLONE_VM ? mm_get(parent->mm) : mm_copy(parent->mm);
     child->net = flags & CLONE_NEWNET ? net_namespace_new() : net_namespace_get(parent->net);
-    if (p && child->files && child->fs && child->mm && child->net) return 0;
+    if (p && child->files && child->fs && child->mm && child->net) {
+        if (p != parent->process) cgroup_process_begins(p, cgroup);
+        return 0;
+    }
+    cgroup_task_gone(cgroup);
     if (p && p != parent->process) sighand_put(p->sighand);
     if (child->files) files_put(child->files);
     if (child->fs) fs_put(child->fs);
@@ -161,8 +170,9 @@ long sys_clone3(const void *args, size_t size) {
         if (get_user(more, (const u64 *)((const char *)args + at))) return -EFAULT;
         if (more) return -E2BIG;
     }
-    if (a.flags & (CSIGNAL | CLONE_DETACHED) || !a.stack != !a.stack_size || a.set_tid_size || a.cgroup) return -EINVAL;
+    if (a.flags & (CSIGNAL | CLONE_DETACHED) || !a.stack != !a.stack_size || a.set_tid_size) return -EINVAL;
     if (a.flags & (CLONE_THREAD | CLONE_PARENT) && a.exit_signal) return -EINVAL;
+    if (a.flags & CLONE_INTO_CGROUP && (size < sizeof(a) || a.cgroup > 0x7fffffff)) return -EINVAL;
     return do_fork(&a);
 }
 

@@ -1,20 +1,18 @@
-/* The scheduler: round robin over one queue; the idle task runs when it is empty.
+/* The scheduler: turns for all that wait (cgroup/cpu.c has the order); the idle task runs when nobody does.
  *
  * A task gives the processor away only in schedule(): when it sleeps, and on the way back to user
  * mode once its turn is over. The kernel itself is never preempted.
  */
 #include "arch.h"
+#include "cgroup.h"
 #include "io.h"
 #include "lib.h"
 #include "mm.h"
 #include "sched.h"
 #include "vm.h"
 
-static struct list queue = LIST_INIT(queue);
 static struct task idle_task;
 static u8 idle_fpu[512] aligned(16);
-
-void timer_turn_ends(u64 deadline);
 
 void sched_init(void) {
     extern u8 boot_stack[];
@@ -32,11 +30,11 @@ void sched_init(void) {
 
 /* Interrupts off. */
 static void enqueue(struct task *t) {
-    list_add_tail(&queue, &t->run_link);
+    cpu_enqueue(t);
     struct task *running = boot_cpu.running;
     if (running == &idle_task) {
         running->resched = true;
-    } else if (queue.next->next == &queue) { /* the first to wait: the runner's turn now has an end */
+    } else if (root_cgroup.runnable == 1) { /* the first to wait: the runner's turn now has an end */
         u64 now = ktime();
         if (running->slice_end < now) running->slice_end = now + SLICE_NS;
         timer_turn_ends(running->slice_end);
@@ -47,28 +45,32 @@ void wake_task(struct task *t) {
     u64 flags = irq_save();
     if (t->state != TASK_RUNNING && t->state < TASK_ZOMBIE) {
         t->state = TASK_RUNNING;
-        if (t != boot_cpu.running && list_empty(&t->run_link)) enqueue(t);
+        if (t != boot_cpu.running && !t->queued_in) enqueue(t);
     }
     irq_restore(flags);
 }
 
 u64 sched_tick(u64 now) {
-    if (list_empty(&queue)) return 0;
     struct task *t = boot_cpu.running;
-    if (t == &idle_task || now >= t->slice_end) {
+    u64 budget = t == &idle_task ? 0 : cpu_budget_end(t, now), end = t->slice_end;
+    if (!cpu_waiting()) return budget;
+    if (t == &idle_task || now >= end) {
         t->resched = true;
-        return now + SLICE_NS;
+        end = now + SLICE_NS;
     }
-    return t->slice_end;
+    return budget ? MIN(budget, end) : end;
 }
 
-static void switch_to(struct task *next) {
+static void switch_to(struct task *next, u64 now) {
     struct task *previous = boot_cpu.running;
-    u64 now = ktime();
-    previous->run_time += now - previous->switched_in;
     next->switched_in = now;
     next->slice_end = now + SLICE_NS;
-    if (!list_empty(&queue)) timer_turn_ends(next->slice_end);
+    if (cpu_waiting()) timer_turn_ends(next->slice_end);
+    if (next != &idle_task && next->process->cgroup->parent) {
+        u64 budget = cpu_budget_end(next, now);
+        if (budget) timer_turn_ends(budget);
+        if (cgroup_holder(next->process->cgroup)) next->resched = true; /* so that it comes by user_return_work */
+    }
     if (!previous->kernel_thread) asm volatile("fxsave64 (%0)" :: "r"(previous->fpu) : "memory");
     if (!next->kernel_thread) {
         asm volatile("fxrstor64 (%0)" :: "r"(next->fpu) : "memory");
@@ -85,20 +87,17 @@ void schedule(void) {
     u64 flags = irq_save();
     struct task *t = boot_cpu.running;
     t->resched = false;
-    if (t->state == TASK_RUNNING && t != &idle_task) {
-        if (list_empty(&queue)) {           /* alone: another turn */
-            irq_restore(flags);
-            return;
-        }
-        list_add_tail(&queue, &t->run_link);
+    if (t->state == TASK_RUNNING && t != &idle_task && !cpu_waiting()) { /* alone: another turn */
+        irq_restore(flags);
+        return;
     }
-    struct task *next = &idle_task;
-    if (!list_empty(&queue)) {
-        next = list_first(&queue, struct task, run_link);
-        list_del(&next->run_link);
-    }
+    u64 now = ktime();
+    if (t->process) cpu_charge(t, now);     /* neither the idle task nor a dead thread */
+    if (t->state == TASK_RUNNING && t != &idle_task) cpu_enqueue(t);
+    struct task *next = cpu_next();
+    if (!next) next = &idle_task;
     if (next != t) {
-        switch_to(next);
+        switch_to(next, now);
         tasks_free_dead();
     }
     irq_restore(flags);
@@ -122,7 +121,7 @@ void schedule_until(u64 deadline) {
 noreturn void idle_loop(void) {
     for (;;) {
         asm volatile("cli");
-        if (idle_task.resched || !list_empty(&queue)) schedule();
+        if (idle_task.resched || cpu_waiting()) schedule();
         else asm volatile("sti; hlt");
     }
 }
@@ -130,4 +129,5 @@ noreturn void idle_loop(void) {
 void task_started(struct trapframe *frame) {
     asm volatile("cli");
     user_return_work(frame);
+    current->user_since = rdtsc();
 }

@@ -1,4 +1,5 @@
 /* Tasks: their creation, their numbers, and finding them. */
+#include "cgroup.h"
 #include "dispatch.h"
 #include "errno.h"
 #include "lib.h"
@@ -78,7 +79,10 @@ void task_free(struct task *t) {
     if (t->kstack) kstack_free(t->kstack);
     kfree(t->fpu);
     filter_put(t->filter);
-    if (t->process && t->process->leader == t) kfree(t->process);
+    if (t->process && t->process->leader == t) {
+        cgroup_put(t->process->cgroup);
+        kfree(t->process);
+    }
     kfree(t);
 }
 
@@ -107,6 +111,7 @@ void task_publish(struct task *t) {
 
 void task_unpublish(struct task *t) {
     unhash(t);
+    cgroup_task_gone(t->process->cgroup);
     if (t->process->leader != t) return;
     list_del(&t->process->link);
     list_del(&t->process->sibling);
@@ -122,6 +127,7 @@ void task_take_over(struct task *t) {
     p->leader = t;
     t->pid = p->pid;
     hash(t);
+    cgroup_task_gone(p->cgroup);
     task_free(old);
 }
 
@@ -150,6 +156,7 @@ struct task *kthread_create(void (*fn)(void *), void *argument, const char *name
     p->rlimit[RLIMIT_NOFILE][0] = p->rlimit[RLIMIT_NOFILE][1] = FILES_MAX;
     memset(task_frame(t), 0, sizeof(struct trapframe));
     task_prepare_start(t, kthread_start, (u64)fn, (u64)argument);
+    cgroup_process_begins(p, &root_cgroup);
     task_publish(t);
     return t;
 }
