@@ -14,8 +14,8 @@ import pytest
 from guestos import build, images
 from tests.guestos import ours
 
-PROGRAMS = ("calltests", "exectests", "kvmtests", "mounttests", "nettests", "overlaytests", "polltests", "proctests", "ptytests",
-            "seccomptests", "signaltests", "sockettests", "threadtests")
+PROGRAMS = ("calltests", "cgrouptests", "controllertests", "exectests", "kvmtests", "mounttests", "nettests", "overlaytests",
+            "polltests", "proctests", "ptytests", "seccomptests", "signaltests", "sockettests", "threadtests")
 #: What such a program prints of a property that holds.
 HOLDS = ": ok"
 

@@ -189,7 +189,7 @@ struct cgroup *cgroup_holder(struct cgroup *of) {
     return NULL;
 }
 
-static bool dies(const struct task *t) { return t->killed || (t->pending.set | t->process->pending.set) & SIG_BIT(SIGKILL); }
+static bool dies(const struct task *t) { return t->killed || signal_ends(t); }
 
 static void set_frozen(struct task *t, bool frozen) {
     if (t->frozen == frozen) return;
@@ -232,7 +232,7 @@ int cgroup_for_clone(int fd, bool thread, struct cgroup **to) {
     struct cgroup *from = *to;
     *to = f ? cgroup_of_directory(f) : NULL;
     int error = *to ? 0 : -EBADF;
-    if (!error && (*to)->removed) error = -ENODEV;
+    if (!error && (*to)->removed) error = -ENOENT;
     if (!error && !(error = inode_permission(cgroup_file_inode(*to, CGROUP_PROCS), MAY_WRITE))) error = cgroup_may_move(from, *to);
     if (!error && thread && *to != from) error = -EOPNOTSUPP;
     file_put(f);

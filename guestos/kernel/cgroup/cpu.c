@@ -50,7 +50,7 @@ struct task *cpu_next(void) {
 static void new_period(struct cgroup *g, u64 now) {
     g->periods++;
     g->left = MIN(g->left, 0L) + g->quota;
-    g->period_end = now + g->period;
+    g->period_end = (now / g->period + 1) * g->period;
 }
 
 static void unthrottle(struct cgroup *g, u64 now) {

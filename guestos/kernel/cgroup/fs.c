@@ -124,10 +124,11 @@ static int poll(struct file *f, struct poll_table *table) {
     return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM | (changed ? POLLERR | POLLPRI : 0);
 }
 
+static bool stale(struct inode *inode) { return group_of(inode)->removed || !visible(group_of(inode), row_of(inode)); }
 static int no_change(struct inode *inode) { return 0; }
 static int no_length(struct inode *inode, u64 size) { return 0; }
-static const struct inode_ops dir_ops = { .lookup = lookup, .create = make, .unlink = remove, .changed = no_change };
-static const struct inode_ops file_ops = { .changed = no_change, .truncate = no_length };
+static const struct inode_ops dir_ops = { .lookup = lookup, .create = make, .unlink = remove, .changed = no_change, .stale = stale };
+static const struct inode_ops file_ops = { .changed = no_change, .truncate = no_length, .stale = stale };
 static const struct file_ops dir_files = { .readdir = readdir };
 static const struct file_ops text_files = { .read = read_text, .write = write_text, .poll = poll, .release = text_release };
 

@@ -96,6 +96,8 @@ int send_signal_group(pid_t pgid, int signo);
 /* A fault of the current program: delivered even if blocked or ignored (then it kills). */
 void force_signal(int signo, int code, u64 address);
 void force_signal_info(const struct siginfo *);
+/* Whether a signal that is its end waits for a thread. */
+bool signal_ends(const struct task *);
 /* Replace current's mask, but for SIGKILL and SIGSTOP. */
 void signals_block(u64 mask);
 /* Whether current blocks or ignores signo (terminals: SIGTTIN, SIGTTOU). */

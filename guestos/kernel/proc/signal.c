@@ -225,6 +225,16 @@ bool signal_blocked_or_ignored(int signo) {
     return current->blocked & SIG_BIT(signo) || current->process->sighand->action[signo - 1].handler == SIG_IGN;
 }
 
+/* Those of which Linux makes a SIGKILL when they are sent: not those that leave a core. */
+bool signal_ends(const struct task *t) {
+    static const u64 core = SIG_BIT(SIGQUIT) | SIG_BIT(SIGILL) | SIG_BIT(SIGTRAP) | SIG_BIT(SIGABRT) | SIG_BIT(SIGBUS) | SIG_BIT(SIGFPE) |
+                            SIG_BIT(SIGSEGV) | SIG_BIT(SIGXCPU) | SIG_BIT(SIGXFSZ) | SIG_BIT(SIGSYS);
+    u64 ready = (t->pending.set | t->process->pending.set) & ~t->blocked & ~(core | STOPS);
+    for (int n = 1; n <= SIGNALS; n++)
+        if (ready & SIG_BIT(n) && t->process->sighand->action[n - 1].handler == SIG_DFL && !ignores(t->process, n)) return true;
+    return false;
+}
+
 bool process_group_orphaned(pid_t pgid) {
     struct process *p;
     for_each_process(p)
