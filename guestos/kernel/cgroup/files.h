@@ -1,7 +1,7 @@
 /* Inside of cgroup/: the files of a group. */
 #pragma once
 #include "cgroup.h"
-#include "../fs/text.h"
+#include "text.h"
 
 struct cgroup_file {
     const char *name;

@@ -272,7 +272,7 @@ static void a_quota_is_kept(void) {
 }
 static void the_only_task_is_throttled_too(void) {
     controlled();
-    OK(put("cpu.max", "10000"));
+    OK(put("cpu.max", "2000 20000"));
     int pid = spinner("a");
     long start = milliseconds();
     nap(250);
