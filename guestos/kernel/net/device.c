@@ -177,15 +177,11 @@ int address_remove(struct netdev *dev, u32 ip, int prefix) {
     struct ifaddr **at = &dev->addresses, *a;
     while (*at && ((*at)->ip != ip || (prefix >= 0 && (*at)->prefix != prefix))) at = &(*at)->next;
     if (!*at) return -EADDRNOTAVAIL;
-    struct ifaddr gone = *(a = *at);
-    *at = a->next;
-    kfree(a);
-    while (!gone.secondary && *at)
-        if (same_subnet(*at, &gone)) {
-            a = *at;
-            *at = a->next;
-            kfree(a);
-        } else at = &(*at)->next;
+    const struct ifaddr gone = **at;
+    while ((a = *at)) {
+        if (same_subnet(a, &gone) && (!gone.secondary || a->ip == ip)) *at = a->next, kfree(a);
+        else at = &a->next;
+    }
     routes_forget(dev, dev->addresses ? gone.ip : 0);
     network_changed();
     return 0;

@@ -32,10 +32,10 @@ static u32 peer_namespace(const struct netdev *dev) {
     struct netdev *d, *e;
     u32 n = 0;
     list_for_each(d, &dev->net->devices, link) {
-        bool new = d->peer && d->peer->net != dev->net;
-        list_for_each(e, &dev->net->devices, link) if (e == d) break; else new &= !e->peer || e->peer->net != d->peer->net;
-        if (d->peer && d->peer->net == dev->peer->net) break;
-        n += new;
+        if (!d->peer || d->peer->net == dev->net) continue;
+        if (d->peer->net == dev->peer->net) break;
+        list_for_each(e, &dev->net->devices, link) if (e->peer && e->peer->net == d->peer->net) break;
+        n += e == d;                        /* the first of them */
     }
     return n;
 }

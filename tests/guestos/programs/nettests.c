@@ -503,6 +503,30 @@ static void messages_are_checked(void) {
     CHECK(send(fd, &odd, sizeof odd, 0) == sizeof odd);
     FAILS(recv(fd, answers, sizeof answers, MSG_DONTWAIT), EAGAIN);     /* longer than it is: nothing */
 }
+static unsigned seed = 1;
+static unsigned chance(unsigned n) { seed = seed * 1103515245 + 12345; return (seed >> 16) % n; }
+/* Messages with types that are, and anything else in them. */
+static void garbage_is_survived(void) {
+    own_namespace();
+    CHECK(!veth("v0", "v1", 0) && !bridge("br0") && !up("v0", 1));
+    int fd = netlink();
+    for (int i = 0; i < 3000; i++) {
+        char body[400];
+        int n = chance(2) ? chance(sizeof body) : (int[]){ 16, 8, 12 }[chance(3)];
+        for (int k = 0; k < n; k++) body[k] = chance(3) ? 0 : chance(256);
+        if (n >= 8 && chance(2)) *(int *)(body + 4) = chance(5);            /* an index that may be one */
+        begin((int[]){ 16, 17, 18, 19, 20, 21, 22, 24, 25, 26 }[chance(10)], chance(0x1000) & ~2, body, n);
+        for (int k = chance(6); k > 0; k--) {
+            for (int j = 0; j < 32; j++) body[j] = chance(2) ? 0 : chance(256);
+            attribute(chance(4) ? chance(20) : chance(65536), body, chance(32));
+        }
+        if (!chance(9)) m.h.nlmsg_len += chance(40);
+        CHECK(send(fd, &m, m.h.nlmsg_len, 0) == (int)m.h.nlmsg_len || errno == ENOBUFS);
+        while (recv(fd, answers, sizeof answers, MSG_DONTWAIT) > 0);
+    }
+    bridge("br7");
+    CHECK(dump(RTM_GETLINK) >= 1 && has("br7"));
+}
 static unsigned long counted(const char *dev, int field) {
     char line[300];
     unsigned long v[16] = { 0 };
@@ -557,6 +581,6 @@ static void sockets_are_listed(void) {
 static const struct property properties[] = {
     T(new_namespaces_have_lo_alone), T(namespaces_are_apart), T(clone_makes_them_too), T(pairs_connect_two), T(bound_sources_matter),
     T(bridges_connect_many), T(bridges_in_a_ring_end), T(routers_forward), T(loopback_stays_inside), T(streams_wait_for_the_way),
-    T(devices_end_with_their_namespace), T(devices_move), T(names_are_checked), T(addresses_and_routes_are_checked), T(messages_are_checked),
+    T(devices_end_with_their_namespace), T(devices_move), T(names_are_checked), T(addresses_and_routes_are_checked), T(messages_are_checked), T(garbage_is_survived),
     T(devices_count), T(sockets_are_listed), { NULL, NULL } };
 int main(int argc, char **argv) { return run_properties(properties, argc, argv); }
