@@ -57,13 +57,9 @@ struct cgroup *cgroup_new(struct cgroup *parent, const char *name, size_t length
         if (depth > g->max_depth || cgroup_descendants(g) >= g->max_descendants) return ERR_PTR(-EAGAIN);
     struct cgroup *g = kzalloc(sizeof(*g) + length + 1);
     if (!g) return ERR_PTR(-ENOMEM);
+    *g = (struct cgroup){ .parent = cgroup_get(parent), .refs = 1, .number = ++last, .max_depth = NO_LIMIT, .max_descendants = NO_LIMIT,
+                          .uid = current->cred.fsuid, .gid = current->cred.fsgid };
     memcpy(g->name, name, length);
-    g->refs = 1;
-    g->number = ++last;
-    g->max_depth = g->max_descendants = NO_LIMIT;
-    g->uid = current->cred.fsuid;
-    g->gid = current->cred.fsgid;
-    g->parent = cgroup_get(parent);
     list_init(&g->children);
     list_init(&g->queue);
     list_add_tail(&parent->children, &g->sibling);
@@ -75,11 +71,11 @@ int cgroup_remove(struct cgroup *g) {
     if (g->live || !list_empty(&g->children)) return -EBUSY;
     g->removed = true;
     list_del(&g->sibling);
+    cpu_leave(g);
     for (int i = 0; i < CGROUP_FILES; i++) {
-        struct inode *inode = g->files[i];
+        if (g->files[i]) g->files[i]->nlink = 0;
+        inode_put(g->files[i]);
         g->files[i] = NULL;
-        if (inode) inode->nlink = 0;
-        inode_put(inode);
     }
     cgroup_put(g);
     return 0;
@@ -93,25 +89,13 @@ static bool has_own_processes(const struct cgroup *g) {
 
 int cgroup_set_control(struct cgroup *g, u32 enable, u32 disable) {
     struct cgroup *child;
-    struct process *p;
-    struct task *t;
     enable &= ~g->control;
     disable &= g->control;
     if (enable & ~cgroup_controllers(g)) return -ENOENT;
     list_for_each(child, &g->children, sibling) if (child->control & disable) return -EBUSY;
     if (enable && g->parent && has_own_processes(g)) return -EBUSY;
-    u64 flags = irq_save();
-    /* Tasks that wait for the processor may have to do so in another queue. */
-    struct list waiting = LIST_INIT(waiting);
-    for_each_process(p) for_each_thread(t, p) if (t->queued_in) cpu_dequeue(t), list_add_tail(&waiting, &t->run_link);
     g->control = (g->control | enable) & ~disable;
     list_for_each(child, &g->children, sibling) defaults(child, enable | disable);
-    while (!list_empty(&waiting)) {
-        t = list_first(&waiting, struct task, run_link);
-        list_del(&t->run_link);
-        cpu_enqueue(t);
-    }
-    irq_restore(flags);
     return 0;
 }
 
@@ -123,7 +107,7 @@ int cgroup_may_fork(struct cgroup *to) {
         for_each_ancestor(told, g) told->pids_refused++, cgroup_changed(told, CGROUP_PIDS_EVENTS);
         return -EAGAIN;
     }
-    for_each_ancestor(g, to) g->pids++, g->pids_peak = MAX(g->pids_peak, g->pids);
+    for_each_ancestor(g, to) g->pids++;
     return 0;
 }
 
@@ -241,15 +225,13 @@ int cgroup_for_clone(int fd, bool thread, struct cgroup **to) {
 
 void cgroup_move(struct process *p, struct cgroup *to) {
     struct cgroup *from = p->cgroup;
-    struct task *t;
     u64 tasks = p->live + (p->leader->state == TASK_ZOMBIE);
     if (from == to || p->ended) return;
     u64 flags = irq_save();
-    for_each_thread(t, p) if (t == current) cpu_charge(t, ktime());
-    p->cgroup = cgroup_get(to);
-    for_each_thread(t, p) if (t->queued_in) cpu_dequeue(t), cpu_enqueue(t);
+    if (p == current->process) cpu_charge(current, ktime());
+    p->cgroup = cgroup_get(to);             /* those that wait for the processor have their next turn where they are */
     irq_restore(flags);
-    for_each_ancestor(g, to) g->pids += tasks, g->pids_peak = MAX(g->pids_peak, g->pids);
+    for_each_ancestor(g, to) g->pids += tasks;
     for_each_ancestor(g, from) g->pids -= tasks;
     populate(to, 1);
     populate(from, -1);

@@ -21,9 +21,8 @@ void cpu_enqueue(struct task *t) {
         if (g->runnable++ == 0 && g->parent) g->vtime = MAX(g->vtime, g->parent->floor);
 }
 
-void cpu_dequeue(struct task *t) {
+static void dequeue(struct task *t) {
     struct cgroup *g = t->queued_in;
-    if (!g) return;
     list_del(&t->run_link);
     g->queued--;
     for (; g; g = g->parent) g->runnable--;
@@ -43,8 +42,18 @@ struct task *cpu_next(void) {
     }
     g->floor = MAX(g->floor, g->own_vtime);
     struct task *t = list_first(&g->queue, struct task, run_link);
-    cpu_dequeue(t);
+    dequeue(t);
     return t;
+}
+
+void cpu_leave(struct cgroup *g) {
+    u64 flags = irq_save();
+    while (!list_empty(&g->queue)) {
+        struct task *t = list_first(&g->queue, struct task, run_link);
+        dequeue(t);
+        cpu_enqueue(t);
+    }
+    irq_restore(flags);
 }
 
 static void new_period(struct cgroup *g, u64 now) {

@@ -128,7 +128,6 @@ STORE(oom_group, return parse(text, 0, 1, &g->oom_group) ? -EINVAL : 0)
 /* ---- pids ---- */
 
 NUMBER(pids_current, pids, 1)
-NUMBER(pids_peak, pids_peak, 1)
 NUMBER(pids_max, pids_max, 1)
 STORE(pids_max, return parse(text, 0, NO_LIMIT, &g->pids_max) ? -EINVAL : 0)
 SHOW(pids_events, text_print(out, "max %lu\n", g->pids_refused))
@@ -150,5 +149,5 @@ const struct cgroup_file cgroup_files[CGROUP_FILES] = {
     SET("cpu.max", cpu_max, OF(CPU)), SEEN("memory.current", memory_current, OF(MEMORY)), SEEN("memory.peak", memory_peak, OF(MEMORY)),
     SET("memory.max", memory_max, OF(MEMORY)), SEEN("memory.stat", memory_stat, OF(MEMORY)),
     SET("memory.oom.group", oom_group, OF(MEMORY), .delegated = true), SEEN("pids.current", pids_current, OF(PIDS)),
-    SEEN("pids.peak", pids_peak, OF(PIDS)), SET("pids.max", pids_max, OF(PIDS)),
+    SET("pids.max", pids_max, OF(PIDS)),
 };

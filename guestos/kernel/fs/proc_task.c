@@ -93,7 +93,7 @@ static int make_status(struct task *t, struct text *out) {
                t->blocked, ignored, caught);
     text_print(out, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016lx\n", c->cap_inheritable,
                c->cap_permitted, c->cap_effective, c->cap_bounding, c->cap_ambient);
-    text_print(out, "NoNewPrivs:\t%d\nSeccomp:\t%d\nSeccomp_filters:\t%d\n", t->no_new_privs, t->seccomp, filter_count(t->filter));
+    text_print(out, "NoNewPrivs:\t%d\nSeccomp:\t%d\nSeccomp_filters:\t%d\n", t->no_new_privs, t->seccomp, t->filter ? t->filter->depth : 0);
     return 0;
 }
 

@@ -39,7 +39,7 @@ struct cgroup {
     u32 uid, gid;                           /* of the files at first */
     struct wait_queue changed, holding;     /* who polls those files; tasks that may not run programs for now */
 
-    u64 pids, pids_max, pids_peak, pids_refused;
+    u64 pids, pids_max, pids_refused;
     u64 pages, pages_max, pages_peak, oom_group, memory_events[MEMORY_EVENTS];
 
     struct list queue;                      /* tasks to run, of this group and those without an account below */
@@ -89,7 +89,7 @@ int cgroup_set_control(struct cgroup *, u32 enable, u32 disable);
 
 /* cpu.c: who runs next. Interrupts off. */
 void cpu_enqueue(struct task *);
-void cpu_dequeue(struct task *);                            /* nothing if it isn't queued */
+void cpu_leave(struct cgroup *);                            /* those that still wait in its queue */
 struct task *cpu_next(void);                                /* taken off the queue; NULL: none */
 static inline bool cpu_waiting(void) { return root_cgroup.runnable; }
 void cpu_charge(struct task *, u64 now);                    /* what it has run until now */

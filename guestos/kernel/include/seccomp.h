@@ -13,14 +13,13 @@ struct filter;
 bool seccomp_allows(struct trapframe *, u64 *result);
 void seccomp_fork(struct task *child, const struct task *parent);
 void filter_put(struct filter *);
-int filter_count(const struct filter *);
 
 /* bpf.c: classic BPF programs over one call. */
 struct seccomp_data { s32 number; u32 arch; u64 ip, arguments[6]; };
 struct bpf { u16 code; u8 jt, jf; u32 k; };
 struct filter {                             /* a program, and those installed before it; shared, never changed */
     s32 refs;
-    u32 length;
+    u32 length, depth, total;               /* instructions; filters and their instructions up to this */
     struct filter *before;                  /* referenced, or NULL */
     struct bpf code[];
 };

@@ -10,26 +10,13 @@
 #include "user.h"
 #include "syscalls.h"
 
-#define SET_MODE_STRICT 0
-#define SET_MODE_FILTER 1
-#define GET_ACTION_AVAIL 2
-#define FLAG_TSYNC 1
-#define FLAG_LOG 2
-#define FLAG_SPEC_ALLOW 4                   /* there are no speculation controls to be switched on */
-#define FLAG_TSYNC_ESRCH 16
-#define ACTION 0xffff0000u
-#define RET_KILL_PROCESS 0x80000000u
-#define RET_KILL_THREAD 0x00000000u
-#define RET_TRAP 0x00030000u
-#define RET_ERRNO 0x00050000u
-#define RET_USER_NOTIF 0x7fc00000u
-#define RET_TRACE 0x7ff00000u
-#define RET_LOG 0x7ffc0000u
-#define RET_ALLOW 0x7fff0000u
+enum { SET_MODE_STRICT, SET_MODE_FILTER, GET_ACTION_AVAIL };
+enum { TSYNC = 1, LOG = 2, SPEC_ALLOW = 4 /* no speculation controls are there to be switched on */, TSYNC_ESRCH = 16 };
+enum { RET_KILL_PROCESS = 0x80000000u, RET_KILL_THREAD = 0, RET_TRAP = 0x30000, RET_ERRNO = 0x50000, RET_USER_NOTIF = 0x7fc00000,
+       RET_TRACE = 0x7ff00000, RET_LOG = 0x7ffc0000, RET_ALLOW = 0x7fff0000, ACTION = 0xffff0000u };
+enum { LENGTH_MAX = 4096, TOTAL_MAX = 32768 /* of all that a call passes through; each counts 4 more */ };
 #define ARCH_X86_64 0xc000003eu
 #define SYS_SECCOMP 1                       /* si_code */
-#define LENGTH_MAX 4096                     /* instructions of one filter */
-#define TOTAL_MAX 32768                     /* of all that a call passes through; each counts 4 more */
 
 void filter_put(struct filter *f) {
     while (f && --f->refs == 0) {
@@ -42,12 +29,6 @@ void filter_put(struct filter *f) {
 static struct filter *filter_get(struct filter *f) {
     if (f) f->refs++;
     return f;
-}
-
-int filter_count(const struct filter *f) {
-    int n = 0;
-    for (; f; f = f->before) n++;
-    return n;
 }
 
 static void restrict_task(struct task *t, int mode, struct filter *filter) {
@@ -75,10 +56,8 @@ static noreturn void kill(const struct trapframe *f, bool process) {
 
 bool seccomp_allows(struct trapframe *f, u64 *result) {
     struct task *t = current;
-    if (t->seccomp == SECCOMP_STRICT) {
-        if (f->vector == 0 || f->vector == 1 || f->vector == 15 || f->vector == 60) return true; /* read write rt_sigreturn exit */
-        kill(f, false);
-    }
+    if (t->seccomp == SECCOMP_STRICT && (f->vector == 0 || f->vector == 1 || f->vector == 15 || f->vector == 60)) return true; /* read write rt_sigreturn exit */
+    if (t->seccomp == SECCOMP_STRICT) kill(f, false);
     struct seccomp_data data = { f->vector, ARCH_X86_64, f->rip, { f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9 } };
     u32 verdict = RET_ALLOW;
     for (const struct filter *each = t->filter; each; each = each->before) {
@@ -112,16 +91,16 @@ static bool is_ancestor(const struct filter *above, const struct filter *f) {
 
 static long install(u32 flags, struct filter *f) {
     struct task *t = current, *other;
-    u32 total = f->length;
-    for (const struct filter *each = t->filter; each; each = each->before) total += each->length + 4;
     if (t->seccomp == SECCOMP_STRICT) return -EINVAL;
-    if (total > TOTAL_MAX) return -ENOMEM;
-    if (flags & FLAG_TSYNC) for_each_thread(other, t->process)
+    f->total = f->length + (t->filter ? t->filter->total + 4 : 0);
+    f->depth = t->filter ? t->filter->depth + 1 : 1;
+    if (f->total > TOTAL_MAX) return -ENOMEM;
+    if (flags & TSYNC) for_each_thread(other, t->process)
         if (other != t && (other->seccomp == SECCOMP_STRICT || !is_ancestor(other->filter, t->filter)))
-            return flags & FLAG_TSYNC_ESRCH ? -ESRCH : other->pid;
+            return flags & TSYNC_ESRCH ? -ESRCH : other->pid;
     f->before = filter_get(t->filter);
     restrict_task(t, SECCOMP_FILTER, f);
-    if (flags & FLAG_TSYNC) for_each_thread(other, t->process) {
+    if (flags & TSYNC) for_each_thread(other, t->process) {
         restrict_task(other, SECCOMP_FILTER, f);
         other->no_new_privs |= t->no_new_privs;
     }
@@ -130,7 +109,7 @@ static long install(u32 flags, struct filter *f) {
 
 static long set_filter(u32 flags, const void *program) {
     struct { u16 length; struct bpf *code; } from;
-    if (flags & ~(FLAG_TSYNC | FLAG_LOG | FLAG_SPEC_ALLOW | FLAG_TSYNC_ESRCH)) return -EINVAL;
+    if (flags & ~(TSYNC | LOG | SPEC_ALLOW | TSYNC_ESRCH)) return -EINVAL;
     if (copy_from_user(&from, program, sizeof(from))) return -EFAULT;
     if (!from.length || from.length > LENGTH_MAX) return -EINVAL;
     if (!current->no_new_privs && !capable(CAP_SYS_ADMIN)) return -EACCES;

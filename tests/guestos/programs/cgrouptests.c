@@ -265,10 +265,27 @@ static void there_is_no_release_agent(void) {
     FAILS(open("notify_on_release", O_CREAT | O_WRONLY, 0644), EACCES);
     FAILS(mount("none", "/tmp", "cgroup2", 0, "release_agent=/bin/true"), EINVAL);
 }
+/* C38. Version 2 has no controller of devices: mounts and capabilities do it. */
+static void only_listed_devices_open(void) {
+    alone();
+    mkdir("dev", 0755), mkdir("home", 0777), mkdir("vulnerable", 0755);
+    OK(mount("none", "dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755"));
+    OK(mount("none", "home", "tmpfs", MS_NODEV, "mode=777"));
+    OK(mknod("dev/null", S_IFCHR | 0666, 0x103));
+    OK(mknod("home/null", S_IFCHR | 0666, 0x103));
+    OK(mknod("vulnerable/kmsg", S_IFCHR | 0666, 0x103));
+    OK(open("vulnerable/kmsg", O_RDWR));                    /* without nodev whatever lies there opens */
+    FAILS(open("home/null", O_RDWR), EACCES);               /* with it not even root's does */
+    OK(setuid(1000));
+    OK(open("dev/null", O_RDWR));
+    FAILS(open("dev/zero", O_RDONLY), ENOENT);
+    FAILS(mknod("home/zero", S_IFCHR | 0666, 0x105), EPERM);
+    FAILS(mount("none", "home", "tmpfs", 0, NULL), EPERM);
+}
 
 static const struct property all[] = {
     T(files_of_a_group), T(making_and_removing), T(processes_move), T(processes_move_with_all_threads), T(changes_are_told), T(frozen_groups_rest),
     T(a_frozen_call_goes_on), T(one_comes_into_a_frozen_group), T(all_are_killed), T(trees_can_be_bounded), T(absent_controllers),
-    T(removed_groups_are_gone), T(delegation), T(a_clone_begins_in_a_group), T(there_is_no_release_agent), { 0 },
+    T(removed_groups_are_gone), T(delegation), T(a_clone_begins_in_a_group), T(there_is_no_release_agent), T(only_listed_devices_open), { 0 },
 };
 int main(int argc, char **argv) { return run_properties(all, argc, argv); }
