@@ -133,6 +133,8 @@ def socket_address(data: bytes) -> str:
     if name == "AF_INET" and len(data) >= 8:
         port = int.from_bytes(data[2:4], "big")
         return f'{{sa_family=AF_INET, sin_port=htons({port}), sin_addr=inet_addr("{".".join(map(str, data[4:8]))}")}}'
+    if name == "AF_NETLINK" and len(data) >= 12:
+        return f"{{sa_family=AF_NETLINK, nl_pid={int.from_bytes(data[4:8], 'little')}, nl_groups={int.from_bytes(data[8:12], 'little'):08x}}}"
     return f"{{sa_family={name}, sa_data={quoted(data[2:], 14)}}}"
 
 _ESCAPES = {ord('"'): '\\"', ord("\\"): "\\\\", 7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r"}

@@ -90,3 +90,19 @@ try busybox ifconfig br9 0.0.0.0 down
 try busybox brctl delbr br9
 show ip -o -4 addr
 show ip link
+
+# Two namespaces on one bridge, and this one.
+ready='until ip link set eth0 up 2> /dev/null; do sleep 0.1; done; ip link set lo up'
+box() { busybox unshare -n sh -c "$ready; $1" & }
+plug() { ip link add "$1" type veth peer name eth0 netns "$2"; ip link set "$1" master br0 up; }
+ip link add br0 type bridge; ip addr add 10.0.0.1/24 dev br0; ip link set br0 up; ip link set lo up
+mkdir /tmp/w; echo page > /tmp/w/index.html
+box 'ip addr add 10.0.0.2/24 dev eth0; exec busybox httpd -f -h /tmp/w'; server=$!
+box 'ip addr add 10.0.0.3/24 dev eth0; sleep 2; busybox wget -q -O - http://10.0.0.2/; busybox nc 10.0.0.1 99; busybox nc 10.9.0.1 99; ip route'; client=$!
+settle
+plug va $server; plug vb $client
+wait $client
+busybox wget -q -O - http://10.0.0.2/
+ip link set br0 down; busybox nc 10.0.0.2 80
+kill $server; wait $server 2> /dev/null
+echo "server ended"
