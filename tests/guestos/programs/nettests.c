@@ -101,6 +101,11 @@ static unsigned flags_of(const char *dev) {
     close(s);
     return (unsigned short)r.ifr_flags;
 }
+/* Linux notices a while later what becomes of the other end. */
+static int running(const char *dev, int wanted) {
+    for (int i = 0; i < 200 && !!(flags_of(dev) & IFF_RUNNING) != wanted; i++) nap(10);
+    return !!(flags_of(dev) & IFF_RUNNING) == wanted && flags_of(dev) & IFF_UP;
+}
 /* How many objects a dump has, of routes those of the main table. */
 static int dump(int type) {
     int n = 0;
@@ -116,7 +121,7 @@ static void own_namespace(void) { CHECK(!unshare(CLONE_NEWNET)); }
 /* ---- boxes: processes in network namespaces of their own, which do what they are told ---- */
 
 static struct box { int pid, to, from; } a, b;
-enum order { CONFIGURE = 1, GATEWAY, SEND, TALK, SERVE, LINK };
+enum order { CONFIGURE = 1, GATEWAY, SEND, TALK, TRY, SERVE, LISTEN, HEAR, LINK };
 struct job { int order, port, number; char text[32]; };
 static struct sockaddr *at(const char *ip, int port) {
     static struct sockaddr_in in;
@@ -148,6 +153,16 @@ static int tell(const char *ip, int port) {
     close(s);
     return error == EAGAIN ? 1001 : error ? error : c == 'Q' ? 0 : 1000;
 }
+/* 0: a connection isn't made in a while, nor refused. */
+static int try(const char *ip, int port) {
+    struct sockaddr_in peer;
+    socklen_t n = sizeof peer;
+    int s = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), error = connect(s, at(ip, port), sizeof peer) ? errno : 0;
+    nap(300);
+    if (error == EINPROGRESS) error = getpeername(s, (void *)&peer, &n) ? errno == ENOTCONN ? 0 : errno : 1002;
+    close(s);
+    return error;
+}
 /* Answers q with Q, to streams and datagrams, for ever. */
 static void server(int port) {
     int fd[2] = { serve(SOCK_STREAM, port), serve(SOCK_DGRAM, port) };
@@ -164,12 +179,16 @@ static void server(int port) {
     }
     close(fd[0]); close(fd[1]);
 }
+static int heard;
 static int obey(const struct job *j) {
     switch (j->order) {
     case CONFIGURE: return up("lo", 1) || address(RTM_NEWADDR, "eth0", j->text, j->number) || up("eth0", 1) ? errno : 0;
     case GATEWAY: return route(RTM_NEWROUTE, "0.0.0.0", 0, j->text) ? errno : 0;
     case TALK: return talk(j->text, j->port);
     case SEND: return tell(j->text, j->port);
+    case TRY: return try(j->text, j->port);
+    case LISTEN: limit(heard = serve(SOCK_DGRAM, j->port), 300); return 0;
+    case HEAR: return recv(heard, (char *)j->text, 1, 0) == 1 ? 0 : errno;
     case SERVE: return server(j->port), 0;
     case LINK: return up(j->text, j->number) ? errno : 0;
     }
@@ -275,6 +294,9 @@ static void clone_makes_them_too(void) {
         FAILS(syscall(56, CLONE_NEWNET | SIGCHLD, 0, 0, 0, 0), EPERM);
         CHECK(dump(RTM_GETLINK) == 1);                      /* one may look */
         FAILS(bridge("br0"), EPERM);
+        struct ifreq r = { "lo" };
+        FAILS(ioctl(socket(AF_INET, SOCK_DGRAM, 0), SIOCSIFFLAGS, &r), EPERM);
+        FAILS(ioctl(socket(AF_INET, SOCK_DGRAM, 0), 0x89a0 /* SIOCBRADDBR */, "br0"), EPERM);
         FAILS(up("lo", 0), EPERM);
         FAILS(address(RTM_NEWADDR, "lo", "10.0.0.1", 24), EPERM);
         FAILS(route(RTM_NEWROUTE, "0.0.0.0", 0, "10.0.0.1"), EPERM);
@@ -288,10 +310,10 @@ static void pairs_connect_two(void) {
     a = box();
     CHECK(!veth("v0", "eth0", a.pid) && !has("eth0") && has("v0") && !(flags_of("v0") & IFF_UP));
     CHECK(!address(RTM_NEWADDR, "v0", "10.0.0.1", 24) && !up("v0", 1));
-    CHECK((flags_of("v0") & (IFF_UP | IFF_RUNNING)) == IFF_UP);            /* nothing at the other end yet */
+    CHECK(running("v0", 0));                               /* nothing at the other end yet */
     DO(&a, CONFIGURE, "10.0.0.2", 0, 24);
     DO(&a, SERVE, "", 80, 0);
-    CHECK(talk("10.0.0.2", 80) == 0 && tell("10.0.0.2", 80) == 0 && flags_of("v0") & IFF_RUNNING);
+    CHECK(talk("10.0.0.2", 80) == 0 && tell("10.0.0.2", 80) == 0 && running("v0", 1));
     CHECK(talk("10.0.0.2", 81) == ECONNREFUSED && tell("10.0.0.2", 81) == ECONNREFUSED);
     CHECK(talk("10.0.0.3", 80) == EHOSTUNREACH && talk("10.0.1.3", 80) == ENETUNREACH);
     server(80);
@@ -338,7 +360,7 @@ static void bridges_connect_many(void) {
     CHECK(!bridge("br1") && !up("br1", 1) && !set("vb", IFLA_MASTER, if_nametoindex("br1")));
     CHECK(LOST(&b, "10.0.0.2") && LOST(&b, "10.0.0.1"));
 }
-static void bridges_in_a_ring_end(void) {
+static void bridges_connect_bridges(void) {
     own_namespace();
     CHECK(!bridge("br0") && !bridge("br1") && !address(RTM_NEWADDR, "br0", "10.0.0.1", 24));
     CHECK(!veth("x0", "x1", 0) && !set("x0", IFLA_MASTER, if_nametoindex("br0")) && !set("x1", IFLA_MASTER, if_nametoindex("br1")));
@@ -370,6 +392,7 @@ static void routers_forward(void) {
     CHECK(order(&a, SEND, "10.0.2.2", 80, 0) == 1001);      /* nobody forwards */
     forward(1);
     CHECK(order(&a, SEND, "10.0.2.2", 80, 0) == 1001);      /* the answer doesn't come back */
+    DO(&a, TRY, "10.0.2.2", 80, 0);
     DO(&b, GATEWAY, "10.0.2.1", 0, 0);
     CHECK(eventually(&a, SEND, "10.0.2.2", 0) && eventually(&a, TALK, "10.0.2.2", 0));
     CHECK(order(&a, TALK, "10.0.2.9", 80, 0) == EHOSTUNREACH && order(&a, TALK, "10.7.2.9", 80, 0) == ENETUNREACH);
@@ -386,7 +409,10 @@ static void loopback_stays_inside(void) {
     a = box_behind("va", "10.0.1.2");
     CHECK(!address(RTM_NEWADDR, "va", "10.0.1.1", 24) && !address(RTM_DELADDR, "lo", "127.0.0.1", 8));
     DO(&a, SERVE, "", 80, 0);
-    CHECK(!route(RTM_NEWROUTE, "127.0.0.0", 8, "10.0.1.2") && tell("127.0.0.1", 80) == 1001);
+    DO(&a, LISTEN, "", 81, 0);
+    CHECK(!route(RTM_NEWROUTE, "127.0.0.0", 8, "10.0.1.2") && tell("127.0.0.1", 80) == 1001 && tell("127.0.0.1", 81) == 1001);
+    CHECK(order(&a, HEAR, "", 0, 0) == EAGAIN && tell("10.0.1.2", 81) == 1001);
+    DO(&a, HEAR, "", 0, 0);
 }
 static void streams_wait_for_the_way(void) {
     own_namespace();
@@ -434,6 +460,7 @@ static void devices_move(void) {
     DO(&b, CONFIGURE, "10.0.1.3", 0, 24);
     DO(&b, SERVE, "", 80, 0);
     CHECK(eventually(&a, TALK, "10.0.1.3", 0) && index == 3);
+    CHECK(order(&b, TALK, "10.0.1.1", 80, 0) == EHOSTUNREACH);
 }
 static void names_are_checked(void) {
     own_namespace();
@@ -580,7 +607,7 @@ static void sockets_are_listed(void) {
 
 static const struct property properties[] = {
     T(new_namespaces_have_lo_alone), T(namespaces_are_apart), T(clone_makes_them_too), T(pairs_connect_two), T(bound_sources_matter),
-    T(bridges_connect_many), T(bridges_in_a_ring_end), T(routers_forward), T(loopback_stays_inside), T(streams_wait_for_the_way),
+    T(bridges_connect_many), T(bridges_connect_bridges), T(routers_forward), T(loopback_stays_inside), T(streams_wait_for_the_way),
     T(devices_end_with_their_namespace), T(devices_move), T(names_are_checked), T(addresses_and_routes_are_checked), T(messages_are_checked), T(garbage_is_survived),
     T(devices_count), T(sockets_are_listed), { NULL, NULL } };
 int main(int argc, char **argv) { return run_properties(properties, argc, argv); }
