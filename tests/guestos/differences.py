@@ -26,9 +26,6 @@ DIFFERENCES = (
     Difference("guest", "capabilities cannot be got and set yet",
                "PR_SET_KEEPCAPS_keeps_the_permitted_set a_dropped_capability_is_gone capability_errors "
                "root_has_capabilities_and_users_have_none the_bounding_set_only_shrinks"),
-    Difference("guest", "PR_SET_DUMPABLE is not there yet", "dumpable_is_set_and_got"),
-    Difference("guest", "ptrace is not there yet",
-               "a_tracer_sees_stops_and_memory ptrace_errors"),
     Difference("guest", "some calls on processes and signals are not there yet",
                "RLIMIT_CPU_sends_SIGXCPU RLIMIT_NPROC_bounds_a_users_processes a_parents_death_signal_comes "
                "getrusage_tells_of_oneself_and_of_children "

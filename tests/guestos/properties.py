@@ -15,7 +15,7 @@ from guestos import build, images
 from tests.guestos import ours
 
 PROGRAMS = ("calltests", "cgrouptests", "controllertests", "exectests", "kvmtests", "mounttests", "nettests", "overlaytests",
-            "polltests", "proctests", "ptytests", "seccomptests", "signaltests", "sockettests", "threadtests")
+            "polltests", "proctests", "ptracetests", "ptytests", "seccomptests", "signaltests", "sockettests", "threadtests")
 #: What such a program prints of a property that holds.
 HOLDS = ": ok"
 

@@ -1,4 +1,4 @@
-"""Threads, signals and exec: the properties of programs/threadtests.c, signaltests.c and exectests.c, on Linux and in the guest."""
+"""Threads, signals, exec and ptrace: the properties of PROGRAMS, on Linux and in the guest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.guestos import ours, properties
 
-PROGRAMS = ("exectests", "signaltests", "threadtests")
+PROGRAMS = ("exectests", "ptracetests", "signaltests", "threadtests")
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def compiled():
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_properties_hold_on_linux(program, tmp_path):
-    properties.check_native(program, tmp_path, properties.UNSHARE if program == "exectests" else ())
+    properties.check_native(program, tmp_path, properties.UNSHARE if program in ("exectests", "ptracetests") else ())
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -9,10 +9,9 @@
 #include "sched.h"
 #include "seccomp.h"
 #include "task.h"
+#include "trace.h"
 
 #define TICK (NSEC_PER_SEC / 100)       /* USER_HZ */
-
-bool may_look_into(const struct task *t) { return t->cred.uid == current->cred.fsuid || capable(CAP_SYS_PTRACE); }
 
 static char state_letter(const struct task *t) {
     switch (t->state) {
@@ -20,6 +19,7 @@ static char state_letter(const struct task *t) {
     case TASK_SLEEPING: return 'S';
     case TASK_BLOCKED: return 'D';
     case TASK_STOPPED: return 'T';
+    case TASK_TRACED: return 't';
     case TASK_ZOMBIE: return 'Z';
     default: return 'X';
     }
@@ -31,6 +31,7 @@ static const char *state_name(char letter) {
     case 'S': return "S (sleeping)";
     case 'D': return "D (disk sleep)";
     case 'T': return "T (stopped)";
+    case 't': return "t (tracing stop)";
     case 'Z': return "Z (zombie)";
     default: return "X (dead)";
     }
@@ -79,8 +80,9 @@ static int make_status(struct task *t, struct text *out) {
     const struct cred *c = &t->cred;
     u64 ignored, caught;
     signals(t, &ignored, &caught);
-    text_print(out, "Name:\t%s\nUmask:\t%04o\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", t->comm,
-               t->fs ? t->fs->umask : 0, state_name(state_letter(t)), t->tgid, t->pid, parent_pid(t->process));
+    text_print(out, "Name:\t%s\nUmask:\t%04o\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n", t->comm,
+               t->fs ? t->fs->umask : 0, state_name(state_letter(t)), t->tgid, t->pid, parent_pid(t->process),
+               t->trace ? t->trace->tracer->pid : 0);
     text_print(out, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%d\nGroups:\t", c->uid, c->euid, c->suid, c->fsuid,
                c->gid, c->egid, c->sgid, c->fsgid, t->files ? t->files->size : 0);
     for (u32 i = 0; i < c->group_count; i++) text_print(out, "%u ", c->groups[i]);
@@ -132,13 +134,13 @@ static int make_cmdline(struct task *t, struct text *out) {
 
 static int make_environ(struct task *t, struct text *out) {
     struct mm_summary mm;
-    if (!may_look_into(t)) return -EACCES;
+    if (!ptrace_may_access(t, PTRACE_MODE_FS)) return -EACCES;
     return task_mm_summary(t, &mm) ? copy_memory(t, out, mm.env_start, mm.env_end) : 0;
 }
 
 static int make_maps(struct task *t, struct text *out) {
     struct mapping m;
-    if (!may_look_into(t)) return -EACCES;
+    if (!ptrace_may_access(t, PTRACE_MODE_FS)) return -EACCES;
     char *room = kmalloc(PATH_MAX);
     if (!room) return -ENOMEM;
     for (int n = 0; task_mapping(t, n, &m); n++) {
@@ -259,6 +261,7 @@ const struct proc_row proc_task_rows[] = {
     OBJECT("exe", link_exe), OBJECT("cwd", link_cwd), OBJECT("root", link_root),
     TEXT("stat", 0444, make_stat), TEXT("status", 0444, make_status), TEXT("statm", 0444, make_statm),
     TEXT("cmdline", 0444, make_cmdline), TEXT("environ", 0400, make_environ), TEXT("maps", 0444, make_maps),
+    SETTING("mem", 0600, NULL, NULL),
     TEXT("mounts", 0444, proc_mounts), TEXT("mountinfo", 0444, proc_mountinfo), TEXT("limits", 0444, make_limits),
     TEXT("uid_map", 0444, make_id_map), TEXT("gid_map", 0444, make_id_map), TEXT("setgroups", 0444, make_setgroups),
     { "net", S_IFDIR | 0555, NULL, NULL, NULL, PROC_NONE }, TEXT("net/dev", 0444, proc_net_dev), TEXT("net/route", 0444, proc_net_route),

@@ -7,7 +7,9 @@
 #include "lib.h"
 #include "mm.h"
 #include "task.h"
+#include "trace.h"
 #include "user.h"
+#include "vm.h"
 
 enum { TOP = 1, ROW = 2, FD = 0x1000, FDINFO = 0x2000, KIND = 0x7fff, THREAD = 0x8000 };     /* THREAD: below task/ */
 
@@ -49,10 +51,11 @@ static struct inode *make(struct superblock *sb, u64 ino, u32 mode) {
     bool jumps = kind_of(inode) >= FD || (kind_of(inode) != TOP && row_of(inode)->link);
     inode->mode = mode;
     inode->nlink = S_ISDIR(mode) ? 2 : 1;
-    inode->uid = t ? t->cred.euid : 0;
-    inode->gid = t ? t->cred.egid : 0;
+    bool owned = t && (mode == (S_IFDIR | 0555) || !t->mm || t->mm->dumpable);
+    inode->uid = owned ? t->cred.euid : 0;
+    inode->gid = owned ? t->cred.egid : 0;
     inode->ops = S_ISDIR(mode) ? &dir_ops : S_ISREG(mode) ? &text_ops : jumps ? &jump_ops : &link_ops;
-    inode->fops = S_ISDIR(mode) ? &dir_files : &text_files;
+    inode->fops = S_ISDIR(mode) ? &dir_files : kind_of(inode) >= FD || row_of(inode)->make ? &text_files : &proc_mem_files;
     inode->atime = inode->mtime = inode->ctime = time_now();
     return inode;
 }
@@ -85,7 +88,7 @@ static struct inode *lookup(struct inode *dir, const char *name, size_t length) 
     enum proc_list list = list_of(dir);
     if (n < 0 || list == PROC_NONE) return ERR_PTR(-ENOENT);
     if (list == PROC_FDS || list == PROC_FDINFOS) {
-        if (!may_look_into(t)) return ERR_PTR(-EACCES);
+        if (!ptrace_may_access(t, PTRACE_MODE_FS)) return ERR_PTR(-EACCES);
         struct file *f = open_file(t, n);
         if (!f) return ERR_PTR(-ENOENT);
         u32 may = (f->flags & O_ACCMODE) == O_RDONLY ? 0500 : (f->flags & O_ACCMODE) == O_WRONLY ? 0300 : 0700;
@@ -128,7 +131,7 @@ static int readdir(struct file *f, struct dir_fill *to) {
         const char *own = name_in(dir, &rows[i]);
         if (own && pos <= 2 + i && to->add(to, own, strlen(own), base | (ROW + i), rows[i].mode, 3 + i)) return 0;
     }
-    if ((list == PROC_FDS || list == PROC_FDINFOS) && !may_look_into(t)) return -EACCES;
+    if ((list == PROC_FDS || list == PROC_FDINFOS) && !ptrace_may_access(t, PTRACE_MODE_FS)) return -EACCES;
     for (s64 n = MAX(pos, (u64)OTHERS) - OTHERS; (n = next_number(list, t, n)) >= 0; n++) {
         u64 ino = list == PROC_FDS ? base | (FD + n) : list == PROC_FDINFOS ? base | (FDINFO + n) : n << 16 | (t ? THREAD : 0) | TOP;
         u32 mode = list == PROC_FDS ? S_IFLNK : list == PROC_FDINFOS ? S_IFREG : S_IFDIR;
@@ -143,7 +146,7 @@ static int readdir(struct file *f, struct dir_fill *to) {
 static int get_link(struct inode *inode, struct path *out) {
     struct task *t = task_of(inode);
     if (!t) return -ENOENT;
-    if (!may_look_into(t)) return -EACCES;
+    if (!ptrace_may_access(t, PTRACE_MODE_FS)) return -EACCES;
     if (kind_of(inode) < FD) return row_of(inode)->link(t, out);
     struct file *f = open_file(t, kind_of(inode) - FD);
     return f ? path_of_file(f, out) : -ENOENT;
@@ -167,7 +170,8 @@ static int make_text(struct file *, struct text *);
 
 static int read_link(struct inode *inode, char *to, size_t size) {
     struct text text = { 0 };
-    int error = make_text(&(struct file){ .inode = inode }, &text);
+    struct task *t = inode->ino >> 16 ? task_of(inode) : NULL;
+    int error = t && !ptrace_may_access(t, PTRACE_MODE_FS) ? -EACCES : make_text(&(struct file){ .inode = inode }, &text);
     if (!error) error = text.error;
     size = MIN(size, text.length);
     if (!error && size) memcpy(to, text.data, size);

@@ -37,6 +37,7 @@ struct rusage;
 void process_usage(const struct process *, struct rusage *); /* of itself and the children it waited for */
 
 u64 clock_cycles_ns(u64 tsc_cycles);
+void child_ended(struct process *);         /* its parent may now hear of it */
 void notify_parent_stopped(struct process *, int status);
 
 struct sighand *sighand_new(void);

@@ -18,6 +18,7 @@ struct fs_context;
 struct net_namespace;
 struct file;
 struct filter;
+struct trace;
 struct tty;
 
 #define KSTACK_SIZE (16UL << 10)
@@ -27,6 +28,7 @@ enum task_state {
     TASK_SLEEPING,                          /* until woken; signals too */
     TASK_BLOCKED,                           /* until woken; not by signals (disk) */
     TASK_STOPPED,                           /* by job control, until SIGCONT or SIGKILL */
+    TASK_TRACED,                            /* until its tracer says so, or SIGKILL */
     TASK_ZOMBIE,                            /* exited, not yet waited for */
     TASK_DEAD,
 };
@@ -65,6 +67,7 @@ struct process {
     pid_t hung_up_group;                    /* a leader's: the foreground of the terminal it had */
     struct process *parent;                 /* NULL for pid 1 and the kernel's own */
     struct list children, sibling;
+    struct list traced;                     /* struct trace, of the tasks it traces */
     struct wait_queue child_event;          /* wait4 sleeps here, and exec until its threads are gone */
     int exit_signal;                        /* to the parent at the end; SIGCHLD, or 0 */
     int exit_status;                        /* as wait4 reports it */
@@ -122,6 +125,8 @@ struct task {
     struct net_namespace *net;              /* socket.h */
     struct cred cred;
     bool no_new_privs;                      /* exec never gives any; for good */
+    struct trace *trace;                    /* trace.h; NULL: nobody traces it */
+    int injected;                           /* signal that the tracer let it go on with */
     u8 seccomp;                             /* SECCOMP_; 0: none */
     struct filter *filter;                  /* seccomp.h; the newest, referenced */
     u64 call_limit;                         /* system calls below it are made at once; 0: seccomp is asked */

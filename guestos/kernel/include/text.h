@@ -22,13 +22,12 @@ enum proc_list { PROC_NONE, PROC_PROCESSES, PROC_THREADS, PROC_FDS, PROC_FDINFOS
 struct proc_row {
     const char *path;                           /* from the top; a directory has a row too */
     u32 mode;                                   /* with the type */
-    int (*make)(struct task *, struct text *);  /* a file's text, or a link's */
+    int (*make)(struct task *, struct text *);  /* a file's text, or a link's; of a file without, the process's memory */
     int (*link)(struct task *, struct path *);  /* or a link to an object; the path is referenced */
     int (*store)(struct task *, char *text);    /* what was written, without the end of the line */
     enum proc_list list;                        /* what else a directory has */
 };
 extern const struct proc_row proc_task_rows[], proc_system_rows[], sysfs_rows[];
-bool may_look_into(const struct task *);        /* the inside of a process: by its user, or a tracer */
 int proc_mounts(struct task *, struct text *);
 int proc_mountinfo(struct task *, struct text *);
 int proc_net_dev(struct task *, struct text *);                 /* and so on: of the task's network namespace */

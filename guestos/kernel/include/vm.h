@@ -42,6 +42,7 @@ struct mm {
     u64 start_code, end_code, start_stack, arg_start, arg_end, env_start, env_end;
     struct file *program;                   /* what exec opened, or NULL */
     u64 resident;                           /* pages */
+    bool dumpable;                          /* others of the same user may look into it */
 };
 
 struct mm *mm_new(void);                    /* empty; NULL: no memory */

@@ -6,6 +6,7 @@
 #include "lib.h"
 #include "mount.h"
 #include "sched.h"
+#include "trace.h"
 #include "user.h"
 #include "device.h"
 #include "vfs.h"
@@ -140,7 +141,7 @@ static int find_program(struct exec *x) {
  * capabilities by capabilities(7), files having none. Whether they aren't the user's own. */
 static bool new_credentials(struct cred *c, const struct file *file) {
     *c = current->cred;
-    u32 mode = file->path.mnt->flags & MS_NOSUID || current->no_new_privs ? 0 : file->inode->mode;
+    u32 mode = file->path.mnt->flags & MS_NOSUID || current->no_new_privs || !trace_allows_privileges() ? 0 : file->inode->mode;
     if (mode & S_ISUID) c->euid = file->inode->uid;
     if (mode & S_ISGID && mode & 010) c->egid = file->inode->gid;
     c->suid = c->fsuid = c->euid;
@@ -232,7 +233,7 @@ static void change_over(struct exec *x, const char *path) {
     wrmsr(MSR_KERNEL_GS_BASE, 0);
     fpu_reset();
     struct trapframe *f = task_frame(t);
-    memset(f, 0, sizeof(*f));
+    *f = (struct trapframe){ .vector = f->vector, .error = f->error };  /* for a tracer, what call it was */
     f->rip = x->program.entry;
     f->rsp = x->sp;
     f->cs = USER_CS;
@@ -266,12 +267,15 @@ static int build(struct exec *x, const char *path, char *const *argv, char *cons
     if (!error) error = elf_load(x->mm, x->mm->program, (struct elf_header *)x->head, &x->program);
     if (error) return error;
     x->stack->prot |= x->program.stack_prot;
-    return build_stack(x, new_credentials(&x->cred, x->mm->program));
+    bool secure = new_credentials(&x->cred, x->mm->program);
+    x->mm->dumpable = !secure && !inode_permission(x->mm->program->inode, MAY_READ);
+    return build_stack(x, secure);
 }
 
 static int exec(const char *path, char *const *argv, char *const *envp, bool user) {
     struct exec *x = kzalloc(sizeof(*x));
     if (!x) return -ENOMEM;
+    pid_t pid = current->pid;
     int error = build(x, path, argv, envp, user);
     if (!error) error = become_single(current);
     if (!error) error = unshare(current);
@@ -279,6 +283,7 @@ static int exec(const char *path, char *const *argv, char *const *envp, bool use
     else if (x->mm) mm_put(x->mm);
     kfree(x->string);
     kfree(x);
+    if (!error) trace_exec(pid);
     return error;
 }
 

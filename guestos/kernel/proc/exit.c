@@ -5,6 +5,7 @@
 #include "mm.h"
 #include "net.h"
 #include "sched.h"
+#include "trace.h"
 #include "user.h"
 #include "vfs.h"
 #include "vm.h"
@@ -51,10 +52,10 @@ static noreturn void machine_down(int status) {
     machine_exit(value);
 }
 
-static void child_signal(struct process *child, int code, int status) {
+/* To its parent, or its tracer. */
+static void child_signal(struct process *parent, struct process *child, int code, int status) {
     struct siginfo info = { .si_signo = SIGCHLD, .si_code = code, .si_pid = child->pid, .si_uid = child->leader->cred.uid, .si_status = status };
-    struct process *parent = child->parent;
-    if (code < CLD_STOPPED) info.si_signo = child->exit_signal;
+    if (code < CLD_STOPPED) info.si_signo = parent == child->parent ? child->exit_signal : SIGCHLD;
     else if (parent->sighand->action[SIGCHLD - 1].flags & SA_NOCLDSTOP) info.si_signo = 0;
     if (info.si_signo) send_signal_info(parent, NULL, &info);
     wake_up(&parent->child_event);
@@ -62,7 +63,7 @@ static void child_signal(struct process *child, int code, int status) {
 
 void notify_parent_stopped(struct process *p, int status) {
     p->stop_status = status;
-    if (p->parent) child_signal(p, status == CONTINUED ? CLD_CONTINUED : CLD_STOPPED, status == CONTINUED ? SIGCONT : status >> 8);
+    if (p->parent) child_signal(p->parent, p, status == CONTINUED ? CLD_CONTINUED : CLD_STOPPED, status == CONTINUED ? SIGCONT : status >> 8);
 }
 
 /* Whether the parent has said it won't wait: the child then vanishes by itself. */
@@ -71,9 +72,9 @@ static bool parent_ignores(const struct process *parent) {
     return a->handler == SIG_IGN || a->flags & SA_NOCLDWAIT;
 }
 
-static void child_ended_signal(struct process *p) {
+static void child_ended_signal(struct process *to, struct process *p) {
     int killer = p->exit_status & 0x7f;
-    child_signal(p, killer ? CLD_KILLED : CLD_EXITED, killer ? killer : p->exit_status >> 8);
+    child_signal(to, p, killer ? CLD_KILLED : CLD_EXITED, killer ? killer : p->exit_status >> 8);
 }
 
 static void give_away_children(struct process *p) {
@@ -83,7 +84,7 @@ static void give_away_children(struct process *p) {
         child->parent = init;
         child->exit_signal = SIGCHLD;
         list_add_tail(&init->children, &child->sibling);
-        if (child->ended) child_ended_signal(child);
+        if (child->ended) child_ended_signal(init, child);
     }
 }
 
@@ -101,6 +102,17 @@ static void hang_up_orphans(pid_t pgid) {
     send_signal_group(pgid, SIGCONT);
 }
 
+void child_ended(struct process *p) {
+    struct trace *tr = p->leader->trace;
+    if (tr && tr->tracer != p->parent) {
+        child_ended_signal(tr->tracer, p);  /* which has waited when this is called again */
+        return;
+    }
+    bool ignored = parent_ignores(p->parent) && p->exit_signal == SIGCHLD;
+    child_ended_signal(p->parent, p);
+    if (ignored) free_later(p->leader);
+}
+
 /* The last thread is on its way out. Sleeps nowhere. */
 static void process_ends(struct process *p) {
     struct process *child;
@@ -112,19 +124,19 @@ static void process_ends(struct process *p) {
     list_for_each(child, &p->children, sibling)
         if (child->pgid != p->pgid && child->sid == p->sid) hang_up_orphans(child->pgid);
     if (p->parent->pgid != p->pgid && p->parent->sid == p->sid) hang_up_orphans(p->pgid);
+    traces_end(p);
     give_away_children(p);
     signals_drop(&p->pending, ~0UL);
     sighand_put(p->sighand);
     p->sighand = NULL;
-    bool ignored = parent_ignores(p->parent) && p->exit_signal == SIGCHLD;
-    child_ended_signal(p);
-    if (ignored) free_later(p->leader);
+    child_ended(p);
 }
 
 /* While it waits to be told so, others may still be in the middle of this. */
 noreturn void task_exit(int status) {
     struct task *t = current;
     struct process *p = t->process;
+    trace_event(PTRACE_EVENT_EXIT, status);
     list_del(&t->thread_link);
     bool last = list_empty(&p->threads);
     if (last && !p->exiting) p->exit_status = status;
@@ -148,6 +160,7 @@ noreturn void task_exit(int status) {
     if (--p->live == 0) process_ends(p);
     else if (p->live == 1) wake_up(&p->child_event);
     if (t != p->leader) {
+        trace_drop(t);
         times_add(&p->gone, task_times(t));
         free_later(t);
     }
@@ -176,10 +189,13 @@ struct wait {
     struct rusage usage;
 };
 
+static bool named(const struct wait *w, pid_t pid, pid_t pgid) {
+    if (w->type == P_PID) return pid == w->id;
+    return w->type == P_ALL || pgid == (w->id ? w->id : current->process->pgid);
+}
+
 static bool wanted(const struct wait *w, const struct process *child) {
-    if (!(w->options & WALL) && (child->exit_signal != SIGCHLD) != !!(w->options & WCLONE)) return false;
-    if (w->type == P_PID) return child->pid == w->id;
-    return w->type == P_ALL || child->pgid == (w->id ? w->id : current->process->pgid);
+    return (w->options & WALL || (child->exit_signal != SIGCHLD) == !!(w->options & WCLONE)) && named(w, child->pid, child->pgid);
 }
 
 static void reap(struct process *child) {
@@ -190,6 +206,36 @@ static void reap(struct process *child) {
     task_free(child->leader);
 }
 
+static pid_t report(struct wait *w, const struct task *t, int code, int status) {
+    const struct process *p = t->process;
+    int killer = status & 0x7f, detail = code == CLD_CONTINUED ? SIGCONT : code == CLD_KILLED ? killer : status >> 8;
+    w->status = status;
+    w->info = (struct siginfo){ .si_signo = SIGCHLD, .si_code = code, .si_pid = t->pid, .si_uid = t->cred.uid, .si_status = detail };
+    process_usage(p, &w->usage);
+    return t->pid;
+}
+
+static int end_code(const struct process *p) { return p->exit_status & 0x7f ? CLD_KILLED : CLD_EXITED; }
+
+/* As look(), of the tasks that we trace. */
+static long look_traced(struct wait *w, long result) {
+    struct trace *tr;
+    list_for_each(tr, &current->process->traced, link) {
+        struct task *t = tr->task;
+        struct process *p = t->process;
+        if (!named(w, t->pid, p->pgid)) continue;
+        result = 0;
+        bool ended = t == p->leader && p->ended && p->parent != current->process && w->options & WEXITED;
+        if (!ended && !(tr->code && tr->untold)) continue;
+        result = report(w, t, ended ? end_code(p) : CLD_TRAPPED, ended ? p->exit_status : tr->code << 8 | 0x7f);
+        if (w->options & WNOWAIT) return result;
+        tr->untold = false;
+        if (ended) trace_drop(t), child_ended(p);
+        return result;
+    }
+    return result;
+}
+
 /* What can be reported now: pid, 0 for nothing yet, -ECHILD. */
 static long look(struct wait *w) {
     struct process *child;
@@ -197,20 +243,17 @@ static long look(struct wait *w) {
     list_for_each(child, &current->process->children, sibling) {
         if (!wanted(w, child)) continue;
         result = 0;
+        const struct trace *tr = child->leader->trace;
+        if (child->ended && tr && tr->tracer != current->process) continue; /* who hears of it first */
         int stop = child->ended ? 0 : child->stop_status;
         if (!(child->ended ? w->options & WEXITED : stop == CONTINUED ? w->options & WCONTINUED : stop && w->options & WUNTRACED)) continue;
-        w->status = child->ended ? child->exit_status : stop;
-        int killer = w->status & 0x7f, code = stop == CONTINUED ? CLD_CONTINUED : stop ? CLD_STOPPED : killer ? CLD_KILLED : CLD_EXITED;
-        w->info = (struct siginfo){ .si_signo = SIGCHLD, .si_code = code, .si_pid = child->pid, .si_uid = child->leader->cred.uid,
-                                    .si_status = code == CLD_CONTINUED ? SIGCONT : code == CLD_KILLED ? killer : w->status >> 8 };
-        process_usage(child, &w->usage);
-        if (w->options & WNOWAIT) return child->pid;
+        result = report(w, child->leader, stop == CONTINUED ? CLD_CONTINUED : stop ? CLD_STOPPED : end_code(child), stop ? stop : child->exit_status);
+        if (w->options & WNOWAIT) return result;
         child->stop_status = 0;
-        result = child->pid;
         if (child->ended) reap(child);
         return result;
     }
-    return result;
+    return look_traced(w, result);
 }
 
 static long wait(struct wait *w) {

@@ -5,6 +5,7 @@
 #include "net.h"
 #include "sched.h"
 #include "seccomp.h"
+#include "trace.h"
 #include "user.h"
 #include "vfs.h"
 #include "vm.h"
@@ -128,12 +129,15 @@ static long do_fork(const struct clone_args *a) {
     }
     if (!(flags & CLONE_THREAD)) list_add_tail(&child->process->parent->children, &child->process->sibling);
     seccomp_fork(child, parent);
+    int event = flags & CLONE_VFORK ? PTRACE_EVENT_VFORK : a->exit_signal != SIGCHLD ? PTRACE_EVENT_CLONE : PTRACE_EVENT_FORK;
     task_publish(child);
     if (flags & CLONE_VFORK) {
         child->vfork_parent = parent;
         parent->vforking = true;
     }
+    if (!(flags & CLONE_UNTRACED)) trace_fork(child, event);
     wake_task(child);
+    if (!(flags & CLONE_UNTRACED)) trace_event(event, pid);
     if (flags & CLONE_VFORK) wait_event(&parent->process->child_event, !parent->vforking);
     return pid;
 }

@@ -9,6 +9,7 @@
 #include "lib.h"
 #include "mm.h"
 #include "sched.h"
+#include "trace.h"
 #include "vm.h"
 
 #define STOPS (SIG_BIT(SIGSTOP) | SIG_BIT(SIGTSTP) | SIG_BIT(SIGTTIN) | SIG_BIT(SIGTTOU))
@@ -120,7 +121,8 @@ static bool deliverable(const struct task *t) { return (t->pending.set | t->proc
 
 static void notify(struct task *t) {
     t->signalled = true;
-    if (t->state == TASK_SLEEPING || (t->state == TASK_STOPPED && (t->killed || !t->process->stopping))) wake_task(t);
+    if (t->state == TASK_SLEEPING || (t->state == TASK_STOPPED && (t->killed || !t->process->stopping)) ||
+        (t->state == TASK_TRACED && (t->killed || (t->pending.set | t->process->pending.set) & SIG_BIT(SIGKILL)))) wake_task(t);
 }
 
 void signals_offer(struct process *p) {
@@ -172,7 +174,7 @@ void send_signal_info(struct process *p, struct task *thread, const struct sigin
         signals_discard(p, STOPS);
         if (p->stopping) resume(p);
     }
-    if (ignores(p, signo) && !((t->blocked | t->waited) & bit)) goto out;
+    if (ignores(p, signo) && !((t->blocked | t->waited) & bit) && (!t->trace || signo == SIGKILL)) goto out;
     if (signo == SIGKILL) p->stopping = 0;
     enqueue(thread ? &thread->pending : &p->pending, info);
     /* The leader if it will take it, else any that will; nobody now: whoever unblocks it first. */
@@ -296,15 +298,23 @@ void signal_deliver(struct trapframe *f) {
     struct siginfo info;
     for (;;) {
         if (t->killed) task_exit(p->exit_status);
+        if (t->trace && (p->stopping || t->trace->interrupt)) {
+            t->trace->interrupt = false;
+            trace_job_stop();
+            continue;
+        }
         if (p->stopping) {
             stop(t);
             continue;
         }
         int signo = signals_take(~t->blocked, &info);
         if (!signo) break;
-        struct sigaction *slot = &p->sighand->action[signo - 1], action = *slot;
         bool forced = t->forced & SIG_BIT(signo);
         t->forced &= ~SIG_BIT(signo);
+        int wanted = trace_signal(signo, &info);
+        forced &= wanted == signo;
+        if (!(signo = wanted)) continue;
+        struct sigaction *slot = &p->sighand->action[signo - 1], action = *slot;
         if (action.handler == SIG_IGN && !forced) continue;
         if (action.handler == SIG_DFL || action.handler == SIG_IGN) {
             if (forced)
@@ -322,8 +332,10 @@ void signal_deliver(struct trapframe *f) {
             continue;
         }
         signals_block(t->blocked | action.mask | (action.flags & SA_NODEFER ? 0 : SIG_BIT(signo)));
+        if (t->trace && t->trace->mode == TRACE_STEP) trace_signal(SIGTRAP, &(struct siginfo){ .si_signo = SIGTRAP, .si_code = SIGTRAP });
     }
     settle_call(f, NULL);
+    if (t->trace && t->trace->mode == TRACE_STEP) f->rflags |= RFLAGS_TF;
     signals_block(t->restore_mask ? t->saved_mask : t->blocked);
     t->restore_mask = false;
 }

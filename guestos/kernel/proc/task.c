@@ -6,6 +6,7 @@
 #include "mm.h"
 #include "sched.h"
 #include "seccomp.h"
+#include "trace.h"
 #include "user.h"
 #include "vfs.h"
 #include "vm.h"
@@ -72,6 +73,7 @@ struct process *process_create(struct task *leader) {
     list_init(&p->threads);
     list_init(&p->children);
     list_init(&p->sibling);
+    list_init(&p->traced);
     return leader->process = p;
 }
 
@@ -79,6 +81,7 @@ void task_free(struct task *t) {
     if (t->kstack) kstack_free(t->kstack);
     kfree(t->fpu);
     filter_put(t->filter);
+    trace_drop(t);
     if (t->process && t->process->leader == t) {
         cgroup_put(t->process->cgroup);
         kfree(t->process);

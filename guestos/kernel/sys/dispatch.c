@@ -5,16 +5,24 @@
 #include "io.h"
 #include "sched.h"
 #include "seccomp.h"
+#include "trace.h"
 
 /* A result that must not reach the program: -ERESTARTSYS (512) to -ERESTARTNOHAND (514). */
 static inline bool is_restart(u64 result) { return result + ERESTARTNOHAND <= ERESTARTNOHAND - ERESTARTSYS; }
 
-/* One that seccomp is asked about first, or that doesn't exist. */
+/* One that tracer or seccomp is asked about first, or that doesn't exist. */
 static u64 call_slowly(struct task *t, struct trapframe *f) {
     u64 result = -ENOSYS;
-    if (t->seccomp && !seccomp_allows(f, &result)) return result;
-    syscall_function function = f->vector < syscall_count ? syscall_table[f->vector] : NULL;
-    return function ? (u64)function(f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9) : (u64)-ENOSYS;
+    trace_call(f, true);
+    if (f->error != (u64)FRAME_SYSCALL) result = f->rax;    /* the tracer doesn't want it */
+    else if (!t->seccomp || seccomp_allows(f, &result)) {
+        syscall_function function = f->vector < syscall_count ? syscall_table[f->vector] : NULL;
+        if (function) result = function(f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9);
+    }
+    if (!t->trace) return result;
+    f->rax = result;
+    trace_call(f, false);
+    return f->rax;
 }
 
 bool syscall_dispatch(struct trapframe *f) {

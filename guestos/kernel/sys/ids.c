@@ -3,6 +3,7 @@
 #include "lib.h"
 #include "sched.h"
 #include "user.h"
+#include "vm.h"
 #include "syscalls.h"
 
 #define UNCHANGED ((u32)-1)
@@ -70,6 +71,7 @@ static void user_ids_changed(struct cred *c, uid_t old_uid, uid_t old_euid, uid_
     if (!old_euid && c->euid) c->cap_effective = 0;
     if (old_euid && !c->euid) c->cap_effective = c->cap_permitted;
     c->fsuid = c->euid;
+    if (c->euid != old_euid) current->mm->dumpable = false;
 }
 
 long sys_setresuid(uid_t uid, uid_t euid, uid_t suid) {
@@ -92,7 +94,7 @@ long sys_setresgid(gid_t gid, gid_t egid, gid_t sgid) {
         for (int i = 0; i < 3; i++)
             if (wanted[i] != UNCHANGED && wanted[i] != c->gid && wanted[i] != c->egid && wanted[i] != c->sgid) return -EPERM;
     if (gid != UNCHANGED) c->gid = gid;
-    if (egid != UNCHANGED) c->egid = egid;
+    if (egid != UNCHANGED && egid != c->egid) c->egid = egid, current->mm->dumpable = false;
     if (sgid != UNCHANGED) c->sgid = sgid;
     c->fsgid = c->egid;
     return 0;

@@ -9,6 +9,7 @@
 #include "sched.h"
 #include "user.h"
 #include "vfs.h"
+#include "vm.h"
 #include "syscalls.h"
 
 #define RELEASE "6.1.0-ringzero"            /* the Linux whose ABI this is */
@@ -89,6 +90,7 @@ long sys_arch_prctl(int option, u64 addr) {
 
 #define PR_SET_PDEATHSIG 1
 #define PR_GET_DUMPABLE 3
+#define PR_SET_DUMPABLE 4
 #define PR_SET_NAME 15
 #define PR_GET_NAME 16
 #define PR_GET_SECCOMP 21
@@ -102,7 +104,8 @@ long sys_prctl(int option, u64 a, u64 b, u64 c, u64 d) {
     char name[16] = { 0 };
     ssize_t n;
     switch (option) {
-    case PR_GET_DUMPABLE: return 1;
+    case PR_GET_DUMPABLE: return t->mm->dumpable;
+    case PR_SET_DUMPABLE: return a > 1 ? -EINVAL : (t->mm->dumpable = a, 0);
     case PR_SET_NAME:
         n = strncpy_from_user(name, (char *)a, sizeof(name));
         if (n < 0 && n != -ENAMETOOLONG) return n;
