@@ -41,7 +41,7 @@ struct message {                            /* what goes along with the bytes of
 
 struct socket {
     const struct family *family;
-    struct net_namespace *net;              /* referenced; NULL for pipes */
+    struct net_namespace *net;              /* referenced; NULL for pipes, and when closed */
     int domain, type, protocol;
     enum { UNCONNECTED, LISTENING, CONNECTED, CLOSED } state;
     s32 refs;                               /* its file's or its listener's, and its peer's */

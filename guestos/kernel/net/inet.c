@@ -76,7 +76,7 @@ static struct socket *inet_find(struct socket *s, struct address *to, struct add
 static int inet_travel(struct socket *s, const struct address *to, size_t n) {
     struct way way;
     int error = way_find(&way, s->net, s->name.in.ip, to->in.ip);
-    if (!error && connects(s) && s->peer->net != way.net) error = -ETIMEDOUT;
+    if (!error && connects(s) && s->peer->state != CLOSED && s->peer->net != way.net) error = -ETIMEDOUT;
     if (!error && n) way_count(&way, n + (connects(s) ? 66 : 42));      /* headers: Ethernet's, IP's, and TCP's or UDP's */
     return error;
 }

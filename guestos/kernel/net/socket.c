@@ -26,9 +26,7 @@ struct socket *socket_get(struct socket *s) {
 }
 
 void socket_put(struct socket *s) {
-    if (!s || --s->refs) return;
-    net_namespace_put(s->net);
-    kfree(s);
+    if (s && !--s->refs) kfree(s);
 }
 
 int socket_take_error(struct socket *s) {
@@ -278,6 +276,8 @@ static void socket_close(struct socket *s) {
     socket_empty(s);
     if (s->wanted || listened) wake_all();
     inode_put(s->inode);
+    net_namespace_put(s->net);
+    s->net = NULL;                          /* it ends, though a peer elsewhere may still look at us */
     socket_put(s->peer);
     socket_put(s);
 }

@@ -200,6 +200,7 @@ static struct box box(void) {
     CHECK(!pipe(to) && !pipe(from));
     int pid = fork();
     if (!pid) {
+        setpgid(0, 0);
         close(to[1]); close(from[0]);
         own_namespace();
         write(from[1], &result, 4);
@@ -434,9 +435,12 @@ static void devices_end_with_their_namespace(void) {
     own_namespace();
     a = box_behind("va", "10.0.1.2");
     CHECK(!veth("x0", "x1", 0) && !delete("x1") && !has("x0"));
-    kill(a.pid, SIGKILL);
-    CHECK(status_of(a.pid) && vanishes("va"));
-    int s, pid = fork();
+    DO(&a, SERVE, "", 80, 0);
+    int c = socket(AF_INET, SOCK_STREAM, 0), s;
+    CHECK(!address(RTM_NEWADDR, "va", "10.0.1.1", 24) && !connect(c, at("10.0.1.2", 80), sizeof(struct sockaddr_in)));
+    close(a.to);                            /* it kills its servers and itself */
+    CHECK(status_of(a.pid) && vanishes("va"));      /* though a connection to there is still open */
+    int pid = fork();
     if (!pid) { own_namespace(); s = socket(AF_INET, SOCK_DGRAM, 0); pause(); }
     nap(100);
     CHECK(!veth("vb", "eth0", pid));
