@@ -312,12 +312,50 @@ static void outside_a_bomb_there_is_time(void) {
     OK(put("cgroup.kill", "1"));
     CHECK(exit_of(pid) == 1000 + SIGKILL);
 }
+/* Whatever comes together, at the end nothing is left, and nobody is. */
+static void a_storm_leaves_nothing(void) {
+    controlled();
+    const char *groups[] = { "a", "b", "a/c", "b/d" }, *limits[] = { "max", "1000 5000", "2m", "300k", "4", "1" };
+    const char *files[] = { "cpu.max", "cpu.max", "memory.max", "memory.max", "pids.max", "cgroup.freeze" };
+    char path[64];
+    int zero = open("/dev/zero", O_RDONLY);
+    srand(1);
+    for (int i = 0; i < 6; i++)
+        MEMBER(groups[i % 2], srand(i); while (1) {
+            int pid = fork();
+            if (!pid) { char *at = touched((rand() % 100) << 12); read(zero, at, 4096); if (rand() % 2) nap(1); _exit(0); }
+            if (pid > 0 && rand() % 2) waitpid(pid, NULL, 0);
+            else while (waitpid(-1, NULL, WNOHANG) > 0) ;
+        });
+    for (int i = 0; i < 400; i++) {
+        const char *g = groups[rand() % 4];
+        int what = rand() % 8, which = rand() % 6;
+        sprintf(path, "%s/%s", g, what < 5 ? files[which] : what == 5 ? "cgroup.subtree_control" : "cgroup.procs");
+        if (what < 5) put(path, rand() % 2 ? limits[which] : which == 5 ? "0" : "max");
+        else if (what == 5) put(path, rand() % 2 ? "+cpu +memory" : "-cpu -memory");
+        else if (what == 6) rand() % 2 ? mkdir(g, 0755) : rmdir(g);
+        else {
+            long pid = atol(content(path));
+            if (pid > 0) move(pid, groups[rand() % 4]);
+        }
+        if (i % 4 == 0) nap(1);
+        if (!exists("a")) mkdir("a", 0755);
+    }
+    for (int i = 0; i < 4; i++) sprintf(path, "%s/cgroup.freeze", groups[i]), put(path, "1");
+    OK(put("cgroup.kill", "1"));
+    SOON((put("cgroup.kill", "1"), is("cgroup.events", "populated 0\nfrozen 0\n")));
+    while (waitpid(-1, NULL, WNOHANG) > 0) ;
+    SOON(value("pids.current", "") == 0);
+    CHECK(value("memory.stat", "anon ") == 0);
+    for (int i = 3; i >= 0; i--) rmdir(groups[i]);
+    CHECK(value("cgroup.stat", "nr_descendants ") == 0);
+}
 
 static const struct property all[] = {
     T(controllers_come_and_go), T(members_or_controllers), T(bad_limits), T(the_fork_past_the_limit_fails), T(a_fork_bomb_stays_inside),
     T(moving_may_exceed), T(memory_is_counted), T(a_memory_bomb_dies_inside), T(the_largest_dies), T(spared_and_preferred), T(one_dies_all_die),
     T(a_limit_above_counts_too), T(calls_are_bounded_like_programs), T(files_in_memory_count), T(cached_files_make_room), T(a_lower_limit_is_kept),
     T(it_is_told_of), T(time_is_counted), T(a_quota_is_kept), T(the_only_task_is_throttled_too), T(weights_share),
-    T(outside_a_bomb_there_is_time), { 0 },
+    T(outside_a_bomb_there_is_time), T(a_storm_leaves_nothing), { 0 },
 };
 int main(int argc, char **argv) { return run_properties(all, argc, argv); }
