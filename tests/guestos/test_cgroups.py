@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 
@@ -23,6 +24,12 @@ def test_groups_hold_on_linux(tmp_path):
 @pytest.mark.parametrize("program", ["cgrouptests", "controllertests"])
 def test_properties_hold_in_the_guest(program):
     properties.check_guest(program)
+
+
+def test_the_largest_process_dies_when_the_machine_has_no_memory_left():
+    outcome = ours.run("cd /tmp; controllertests without_a_limit_the_largest_dies", properties.disk(), memory="64M")
+    assert outcome.status == 0 and "\nwithout_a_limit_the_largest_dies: ok\n0 failed\n" in outcome.text
+    assert re.fullmatch(r"out of memory: process \d+ \(controllertests\) is killed", outcome.text.splitlines()[0])
 
 
 @pytest.mark.parametrize("program", ["cgrouptests", "controllertests"])

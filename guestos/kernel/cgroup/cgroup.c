@@ -173,8 +173,6 @@ struct cgroup *cgroup_holder(struct cgroup *of) {
     return NULL;
 }
 
-static bool dies(const struct task *t) { return t->killed || signal_ends(t); }
-
 static void set_frozen(struct task *t, bool frozen) {
     if (t->frozen == frozen) return;
     t->frozen = frozen;
@@ -183,13 +181,13 @@ static void set_frozen(struct task *t, bool frozen) {
 
 void cgroup_hold(struct task *t) {
     struct cgroup *by;
-    while ((by = cgroup_holder(t->process->cgroup)) && !dies(t)) {
+    while ((by = cgroup_holder(t->process->cgroup)) && !signal_ends(t)) {
         struct waiter waiter = WAITER;
         cgroup_get(by);
         wait_add(&by->holding, &waiter);
         set_sleeping(true);
         set_frozen(t, by->freeze);
-        if (cgroup_holder(t->process->cgroup) == by && !dies(t)) schedule();
+        if (cgroup_holder(t->process->cgroup) == by && !signal_ends(t)) schedule();
         set_running();
         wait_remove(&waiter);
         cgroup_put(by);

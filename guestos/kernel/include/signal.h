@@ -97,7 +97,7 @@ int send_signal_group(pid_t pgid, int signo);
 /* A fault of the current program: delivered even if blocked or ignored (then it kills). */
 void force_signal(int signo, int code, u64 address);
 void force_signal_info(const struct siginfo *);
-/* Whether a signal that is its end waits for a thread. */
+/* Whether a thread is to end, or a signal that is its end waits for it. */
 bool signal_ends(const struct task *);
 /* Replace current's mask, but for SIGKILL and SIGSTOP. */
 void signals_block(u64 mask);

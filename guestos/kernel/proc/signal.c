@@ -232,7 +232,8 @@ bool signal_ends(const struct task *t) {
     static const u64 core = SIG_BIT(SIGQUIT) | SIG_BIT(SIGILL) | SIG_BIT(SIGTRAP) | SIG_BIT(SIGABRT) | SIG_BIT(SIGBUS) | SIG_BIT(SIGFPE) |
                             SIG_BIT(SIGSEGV) | SIG_BIT(SIGXCPU) | SIG_BIT(SIGXFSZ) | SIG_BIT(SIGSYS);
     u64 ready = (t->pending.set | t->process->pending.set) & ~t->blocked & ~(core | STOPS);
-    for (int n = 1; n <= SIGNALS; n++)
+    if (t->killed) return true;
+    for (int n = 1; ready && n <= SIGNALS; n++)
         if (ready & SIG_BIT(n) && t->process->sighand->action[n - 1].handler == SIG_DFL && !ignores(t->process, n)) return true;
     return false;
 }

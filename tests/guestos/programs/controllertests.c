@@ -358,4 +358,20 @@ static const struct property all[] = {
     T(it_is_told_of), T(time_is_counted), T(a_quota_is_kept), T(the_only_task_is_throttled_too), T(weights_share),
     T(outside_a_bomb_there_is_time), T(a_storm_leaves_nothing), { 0 },
 };
-int main(int argc, char **argv) { return run_properties(all, argc, argv); }
+/* Of the machine's memory; the kernel tells of it on the console. */
+static void without_a_limit_the_largest_dies(void) {
+    struct sysinfo info;
+    volatile long *there = shared();
+    sysinfo(&info);
+    long free = info.freeram * info.mem_unit;
+    int large = CHILD(touched(free / 10 * 6); *there = 1; while (1) pause());
+    SOON(*there);
+    int spared = CHILD(OK(put("/proc/self/oom_score_adj", "-1000")); while (1) pause());
+    CHECK(exit_of(CHILD(touched(free / 2); _exit(7))) == 7);
+    CHECK(exit_of(large) == 1000 + SIGKILL);
+    CHECK(exit_of(CHILD(OK(put("/proc/self/oom_score_adj", "-900")); touched(free * 2))) == 1000 + SIGKILL);
+    CHECK(waitpid(spared, NULL, WNOHANG) == 0);
+    kill(spared, SIGKILL);
+}
+static const struct property machine[] = { { "without_a_limit_the_largest_dies", without_a_limit_the_largest_dies }, { 0 } };
+int main(int argc, char **argv) { return run_properties(argc > 1 && !strcmp(argv[1], machine[0].name) ? machine : all, argc, argv); }
