@@ -21,11 +21,6 @@ class Difference:
 DIFFERENCES = (
     Difference("linux", "Linux has io_uring, bpf and perf_event_open; the guest never will",
                "deliberately_absent_calls_are_ENOSYS"),
-    Difference("guest", "pid, uts and other namespaces are not there yet",
-               "a_pid_namespace_begins_with_1 a_uts_namespace_has_its_own_name setns_joins_a_namespace"),
-    Difference("guest", "capabilities cannot be got and set yet",
-               "PR_SET_KEEPCAPS_keeps_the_permitted_set a_dropped_capability_is_gone capability_errors "
-               "root_has_capabilities_and_users_have_none the_bounding_set_only_shrinks"),
     Difference("guest", "some calls on processes and signals are not there yet",
                "RLIMIT_CPU_sends_SIGXCPU RLIMIT_NPROC_bounds_a_users_processes a_parents_death_signal_comes "
                "getrusage_tells_of_oneself_and_of_children "

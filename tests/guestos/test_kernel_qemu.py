@@ -155,5 +155,5 @@ def code_lines(path: Path) -> int:
 def test_kernel_keeps_its_line_budget():
     lines = {path: code_lines(path) for path in build.KERNEL.rglob("*") if path.suffix in {".c", ".S", ".h", ".ld"}}
     core = sum(n for path, n in lines.items() if path.relative_to(build.KERNEL).parts[0] in {"boot", "arch", "mm", "proc", "sys"})
-    assert core <= 4000 and sum(lines.values()) <= 18000
+    assert core <= 4000 and sum(lines.values()) <= 20000
     assert all(len(path.read_text().splitlines()) <= 500 for path in lines)

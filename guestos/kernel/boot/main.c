@@ -5,6 +5,7 @@
 #include "mm.h"
 #include "sched.h"
 #include "net.h"
+#include "ns.h"
 #include "vfs.h"
 
 #define INIT_WORDS 16
@@ -15,9 +16,11 @@ static void start_init(void *unused) {
     const char *root = cmdline_get("root");
     vfs_init(root ? root : "/dev/vda");
     struct task *t = current;
+    init_pid_ns.init = t->process;
     t->files = files_new();
     t->fs = fs_new();
-    t->net = net_namespace_new();
+    t->net = net_namespace_new(&init_user_ns);
+    if (t->net) t->net->ns.ino = 4026531833;    /* as Linux numbers the first */
     if (!t->files || !t->fs || !t->net) panic("no memory for init's files");
     netdev_set_up(net_loopback(t->net), true);
     struct file *console = vfs_open(AT_FDCWD, "/dev/console", O_RDWR, 0);

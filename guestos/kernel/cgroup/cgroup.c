@@ -4,6 +4,7 @@
 #include "../fs/fs.h"
 #include "lib.h"
 #include "mm.h"
+#include "ns.h"
 #include "sched.h"
 
 struct cgroup root_cgroup = {
@@ -253,4 +254,4 @@ void cgroup_path(const struct cgroup *g, struct text *out) {
     if (g->removed) text_print(out, " (deleted)");
 }
 
-struct cgroup *cgroup_namespace_root(void) { return &root_cgroup; }
+struct cgroup *cgroup_namespace_root(void) { return current->nsproxy->cgroup->root; }

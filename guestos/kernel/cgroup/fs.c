@@ -154,5 +154,5 @@ static struct superblock *mount(const char *source, u32 flags, char *options) {
     return (sb.root = inode_of(&root_cgroup, 0)) ? &sb : ERR_PTR(-ENOMEM);
 }
 
-static struct filesystem cgroup2 = { "cgroup2", false, mount, NULL };
+static struct filesystem cgroup2 = { "cgroup2", .mount = mount, .for_users = true };
 void cgroup_register(void) { filesystem_register(&cgroup2); }

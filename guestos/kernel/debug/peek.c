@@ -1,6 +1,7 @@
 /* Looking into other processes: who may, and their memory as ptrace and /proc/N/mem show it. */
 #include "errno.h"
 #include "lib.h"
+#include "ns.h"
 #include "sched.h"
 #include "trace.h"
 #include "user.h"
@@ -12,9 +13,9 @@ bool ptrace_may_access(const struct task *t, int mode) {
     uid_t uid = mode == PTRACE_MODE_REAL ? c->uid : c->fsuid;
     gid_t gid = mode == PTRACE_MODE_REAL ? c->gid : c->fsgid;
     u64 capabilities = mode == PTRACE_MODE_REAL ? c->cap_permitted : c->cap_effective;
-    if (t->tgid == current->tgid || capable(CAP_SYS_PTRACE)) return true;
+    if (t->tgid == current->tgid || ns_capable(to->user_ns, CAP_SYS_PTRACE)) return true;
     return uid == to->uid && uid == to->euid && uid == to->suid && gid == to->gid && gid == to->egid && gid == to->sgid &&
-           (!t->mm || t->mm->dumpable) && !(to->cap_permitted & ~capabilities);
+           (!t->mm || t->mm->dumpable) && c->user_ns == to->user_ns && !(to->cap_permitted & ~capabilities);
 }
 
 /* A private page that may only be read is copied and written all the same: that is how breakpoints get there. Once

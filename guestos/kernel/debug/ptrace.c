@@ -8,6 +8,7 @@
 #include "io.h"
 #include "lib.h"
 #include "mm.h"
+#include "ns.h"
 #include "sched.h"
 #include "user.h"
 #include "vfs.h"
@@ -36,7 +37,7 @@ static bool dying(const struct task *t) { return t->killed || (t->pending.set | 
 static int stop(int code, struct siginfo *info) {
     struct task *t = current;
     struct trace *tr = t->trace;
-    struct siginfo news = { .si_signo = SIGCHLD, .si_code = CLD_TRAPPED, .si_pid = t->pid, .si_uid = t->cred.uid, .si_status = code & 0x7f };
+    struct siginfo news = { .si_signo = SIGCHLD, .si_code = CLD_TRAPPED, .si_pid = pid_in(tr->tracer->leader->pid_ns, t->pid), .si_uid = t->cred.uid, .si_status = code & 0x7f };
     u64 flags = irq_save();
     t->injected = 0;
     if (tr->mode == TRACE_STEP) task_frame(t)->rflags &= ~(u64)RFLAGS_TF;
@@ -261,7 +262,7 @@ long sys_ptrace(long request, long pid, u64 address, u64 data) {
         if (current->trace) return -EPERM;
         return trace_begin(current, parent, false, 0) ? 0 : -ENOMEM;
     }
-    struct task *t = task_find(pid);
+    struct task *t = task_find_here(pid);
     if (!t || pid <= 0) return -ESRCH;
     if (request == ATTACH || request == SEIZE) return attach(t, address, request == SEIZE ? data : 0, request == SEIZE);
     if (!t->trace || t->trace->tracer != current->process) return -ESRCH;

@@ -1,6 +1,7 @@
 /* Pseudo-terminals (pty(7)): terminals whose line leads to the program that holds the master. */
 #include "tty.h"
 #include "lib.h"
+#include "ns.h"
 #include "mm.h"
 #include "task.h"
 #include "user.h"
@@ -97,7 +98,7 @@ static long master_ioctl(struct file *f, unsigned command, unsigned long argumen
         if (argument != SIGINT && argument != SIGQUIT && argument != SIGTSTP) return -EINVAL;
         if (pty->tty.foreground) send_signal_group(pty->tty.foreground, argument);
         return 0;
-    case TIOCGPGRP: return put_user(pty->tty.foreground, (int *)argument);
+    case TIOCGPGRP: return put_user(pid_to(pty->tty.foreground), (int *)argument);
     case TIOCGSID: return pty->tty.session ? put_user(pty->tty.session, (int *)argument) : -ENOTTY;
     case FIONREAD: return put_user((int)(pty->head - pty->tail), (int *)argument);
     default: return tty_ioctl(f, command, argument);

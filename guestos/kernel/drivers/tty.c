@@ -2,6 +2,7 @@
 #include "tty.h"
 #include "lib.h"
 #include "mm.h"
+#include "ns.h"
 #include "task.h"
 #include "user.h"
 
@@ -208,6 +209,7 @@ static int set_termios(struct tty *tty, const struct termios *from, bool flush) 
 static long set_foreground(struct tty *tty, pid_t pgid) {
     if (current->process->tty != tty || tty->session != current->process->sid) return -ENOTTY;
     if (pgid <= 0) return -EINVAL;
+    if (!(pgid = pid_from(current->pid_ns, pgid))) return -ESRCH;
     struct process *p;
     for_each_process(p) {
         if (p->pgid != pgid) continue;
@@ -263,7 +265,7 @@ long tty_ioctl(struct file *f, unsigned command, unsigned long argument) {
         if (current->process->pid == current->process->sid) tty_session_ends(current->process);
         current->process->tty = NULL;
         return 0;
-    case TIOCGPGRP: return current->process->tty == tty ? put_user(tty->foreground, (int *)argument) : -ENOTTY;
+    case TIOCGPGRP: return current->process->tty == tty ? put_user(pid_to(tty->foreground), (int *)argument) : -ENOTTY;
     case TIOCGSID: return current->process->tty == tty ? put_user(tty->session, (int *)argument) : -ENOTTY;
     case TIOCSPGRP: return get_user(value, (int *)argument) ? -EFAULT : set_foreground(tty, value);
     case TIOCGWINSZ: return copy_to_user((void *)argument, &tty->size, sizeof(size));

@@ -3,6 +3,7 @@
 #include "fs.h"
 #include "mm.h"
 #include "lib.h"
+#include "ns.h"
 #include "task.h"
 #include "user.h"
 #include "syscalls.h"
@@ -104,7 +105,7 @@ int path_may_write(const struct path *path) {
 
 /* ---- chmod and chown ---- */
 
-static bool owns(struct inode *inode) { return current->cred.fsuid == inode->uid || capable(CAP_FOWNER); }
+static bool owns(struct inode *inode) { return current->cred.fsuid == inode->uid || capable_over(inode, CAP_FOWNER); }
 
 static int change_mode(const struct path *at, u32 mode) {
     struct inode *inode = path_inode(at);
@@ -113,7 +114,7 @@ static int change_mode(const struct path *at, u32 mode) {
     if (S_ISLNK(inode->mode)) return -EOPNOTSUPP;
     if (!owns(inode)) return -EPERM;
     if ((error = dentry_copy_up(at->dentry))) return error;
-    if (!in_group(inode->gid) && !capable(CAP_FSETID)) mode &= ~S_ISGID;
+    if (!in_group(inode->gid) && !capable_over(inode, CAP_FSETID)) mode &= ~S_ISGID;
     inode->mode = (inode->mode & S_IFMT) | (mode & 07777);
     inode_touch(inode, false);
     return 0;
@@ -123,9 +124,10 @@ static int change_owner(const struct path *at, u32 uid, u32 gid) {
     struct inode *inode = path_inode(at);
     int error = mount_writable(at->mnt);
     if (error) return error;
+    if ((uid != ~0u && (uid = uid_from(uid)) == ID_NONE) || (gid != ~0u && (gid = gid_from(gid)) == ID_NONE)) return -EINVAL;
     bool mine = current->cred.fsuid == inode->uid;
-    bool uid_ok = uid == ~0u || (mine && uid == inode->uid) || capable(CAP_CHOWN);
-    bool gid_ok = gid == ~0u || (mine && (gid == inode->gid || in_group(gid))) || capable(CAP_CHOWN);
+    bool uid_ok = uid == ~0u || (mine && uid == inode->uid) || capable_over(inode, CAP_CHOWN);
+    bool gid_ok = gid == ~0u || (mine && (gid == inode->gid || in_group(gid))) || capable_over(inode, CAP_CHOWN);
     if (!uid_ok || !gid_ok) return -EPERM;
     if ((error = dentry_copy_up(at->dentry))) return error;
     if (uid != ~0u) inode->uid = uid;
@@ -250,7 +252,7 @@ long sys_fchdir(int fd) {
 static int change_root(const struct path *at) {
     if (!S_ISDIR(path_inode(at)->mode)) return -ENOTDIR;
     int error = inode_permission(path_inode(at), MAY_EXEC);
-    return error ? error : !capable(CAP_SYS_CHROOT) ? -EPERM : stand(&current->fs->root, at);
+    return error ? error : !ns_capable(current->cred.user_ns, CAP_SYS_CHROOT) ? -EPERM : stand(&current->fs->root, at);
 }
 
 long sys_chroot(const char *path) {

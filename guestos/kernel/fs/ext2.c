@@ -232,7 +232,7 @@ static struct superblock *mount(const char *source, u32 flags, char *options) {
     return &fs->sb;
 }
 
-static struct filesystem ext2 = { "ext2", true, mount, NULL }, ext3 = { "ext3", true, mount, NULL };
+static struct filesystem ext2 = { "ext2", true, .mount = mount }, ext3 = { "ext3", true, .mount = mount };
 void ext2_register(void) {
     filesystem_register(&ext2);
     filesystem_register(&ext3);

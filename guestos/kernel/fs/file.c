@@ -4,6 +4,7 @@
 #include "mm.h"
 #include "net.h"
 #include "lib.h"
+#include "ns.h"
 #include "task.h"
 #include "user.h"
 #include "syscalls.h"
@@ -314,7 +315,7 @@ struct fs_context *fs_new(void) {
     if (!fs) return NULL;
     fs->refs = 1;
     fs->umask = 022;
-    fs->ns = mnt_namespace_get(&init_mounts);
+    fs->ns = (struct mnt_namespace *)ns_get(&init_mounts.ns);
     fs->root = (struct path){ init_mounts.root, init_mounts.root->root };
     path_get(&fs->root);
     path_cross_mounts(&fs->root);
@@ -330,7 +331,7 @@ struct fs_context *fs_copy(struct fs_context *from) {
     fs->refs = 1;
     path_get(&fs->root);
     path_get(&fs->cwd);
-    mnt_namespace_get(fs->ns);
+    ns_get(&fs->ns->ns);
     return fs;
 }
 
@@ -343,38 +344,8 @@ void fs_put(struct fs_context *fs) {
     if (--fs->refs) return;
     path_put(&fs->root);
     path_put(&fs->cwd);
-    mnt_namespace_put(fs->ns);
+    ns_put(&fs->ns->ns);
     kfree(fs);
-}
-
-#define CLONE_FS 0x200
-#define CLONE_FILES 0x400
-#define CLONE_NEWNS 0x20000
-#define CLONE_NEWNET 0x40000000
-
-long sys_unshare(int flags) {
-    struct task *t = current;
-    if (flags & ~(CLONE_FS | CLONE_FILES | CLONE_NEWNS | CLONE_NEWNET)) return -EINVAL;
-    if (flags & (CLONE_NEWNS | CLONE_NEWNET) && !capable(CAP_SYS_ADMIN)) return -EPERM;
-    struct fs_context *fs = flags & (CLONE_FS | CLONE_NEWNS) ? fs_copy(t->fs) : fs_get(t->fs);
-    struct files *files = flags & CLONE_FILES ? files_copy(t->files) : files_get(t->files);
-    struct net_namespace *net = flags & CLONE_NEWNET ? net_namespace_new() : net_namespace_get(t->net);
-    int error = !fs || !files || !net ? -ENOMEM : flags & CLONE_NEWNS ? mnt_namespace_unshare(fs) : 0;
-    if (!error) {
-        struct fs_context *old_fs = t->fs;
-        struct files *old_files = t->files;
-        struct net_namespace *old_net = t->net;
-        t->fs = fs;
-        t->files = files;
-        t->net = net;
-        fs = old_fs;
-        files = old_files;
-        net = old_net;
-    }
-    if (fs) fs_put(fs);
-    if (files) files_put(files);
-    net_namespace_put(net);
-    return error;
 }
 
 long sys_umask(mode_t mask) {

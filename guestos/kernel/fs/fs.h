@@ -4,7 +4,6 @@
 
 extern const struct file_ops fifo_ops;              /* pipe.c; its open may sleep for the other end */
 
-struct timespec time_now(void);
 bool in_group(gid_t gid);                           /* of current: its own or a supplementary one */
 
 void locks_release(struct inode *, const void *owner);      /* locks.c: a file or a descriptor table let go */

@@ -2,6 +2,7 @@
 #include "fs.h"
 #include "mm.h"
 #include "lib.h"
+#include "ns.h"
 #include "task.h"
 
 #define BUCKETS 256
@@ -105,11 +106,11 @@ int inode_permission(struct inode *inode, int may) {
     if ((bits & may) == (u32)may) return 0;
     /* path_resolution(7): the override lets nobody execute what nobody may execute. */
     if (S_ISDIR(inode->mode)) {
-        if (!(may & MAY_WRITE) && capable(CAP_DAC_READ_SEARCH)) return 0;
-        return capable(CAP_DAC_OVERRIDE) ? 0 : -EACCES;
+        if (!(may & MAY_WRITE) && capable_over(inode, CAP_DAC_READ_SEARCH)) return 0;
+        return capable_over(inode, CAP_DAC_OVERRIDE) ? 0 : -EACCES;
     }
-    if ((!(may & MAY_EXEC) || inode->mode & 0111) && capable(CAP_DAC_OVERRIDE)) return 0;
-    if (may == MAY_READ && capable(CAP_DAC_READ_SEARCH)) return 0;
+    if ((!(may & MAY_EXEC) || inode->mode & 0111) && capable_over(inode, CAP_DAC_OVERRIDE)) return 0;
+    if (may == MAY_READ && capable_over(inode, CAP_DAC_READ_SEARCH)) return 0;
     return -EACCES;
 }
 
@@ -117,7 +118,7 @@ void inode_stat(struct inode *inode, struct kstat *st) {
     if (inode->ops->refresh) inode->ops->refresh(inode);
     *st = (struct kstat){
         .st_dev = inode->sb->dev, .st_ino = inode->ino, .st_nlink = inode->nlink, .st_mode = inode->mode,
-        .st_uid = inode->uid, .st_gid = inode->gid, .st_rdev = inode->rdev, .st_size = inode->size,
+        .st_uid = uid_to(inode->uid), .st_gid = gid_to(inode->gid), .st_rdev = inode->rdev, .st_size = inode->size,
         .st_blksize = inode->sb->block_size, .st_blocks = inode->blocks,
         .st_atime_ = inode->atime, .st_mtime_ = inode->mtime, .st_ctime_ = inode->ctime,
     };

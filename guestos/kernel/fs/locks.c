@@ -4,6 +4,7 @@
 #include "fs.h"
 #include "mm.h"
 #include "lib.h"
+#include "ns.h"
 #include "task.h"
 #include "user.h"
 #include "syscalls.h"
@@ -166,6 +167,6 @@ long file_lock(struct file *f, unsigned command, struct flock __user *user) {
     }
     struct lock *other = conflict(f->inode, &want);
     if (!other) l.type = F_UNLCK;
-    else l = (struct flock){ other->write ? F_WRLCK : F_RDLCK, 0, other->start, other->end == ~0UL ? 0 : other->end - other->start + 1, other->pid };
+    else l = (struct flock){ other->write ? F_WRLCK : F_RDLCK, 0, other->start, other->end == ~0UL ? 0 : other->end - other->start + 1, other->by_file ? -1 : pid_to(other->pid) };
     return copy_to_user(user, &l, sizeof(l));
 }

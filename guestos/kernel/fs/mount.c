@@ -11,7 +11,7 @@
 struct filesystem *filesystems;
 struct list all_mounts = LIST_INIT(all_mounts);
 struct mutex mount_lock;
-struct mnt_namespace init_mounts = { .refs = 1, .ino = 0xf0000000 };
+struct mnt_namespace init_mounts = { .ns = NS_FIRST(NS_MNT, 4026531832) };
 
 void filesystem_register(struct filesystem *fs) {
     struct filesystem **end = &filesystems;
@@ -88,6 +88,7 @@ struct mount *mount_clone(const struct mount *from, struct dentry *root) {
     m->shared = from->shared;
     m->master = from->master;
     m->unbindable = from->unbindable;
+    m->locked = from->locked;
     return m;
 }
 
@@ -153,6 +154,7 @@ struct mount *mount_copy(struct mount *from, struct dentry *root, bool all, bool
             mount_dissolve(top);
             return NULL;
         }
+        child->fixed = m->fixed;
         mount_attach(child, &(struct path){ copy, m->at });
         original = m;
         copy = child;
@@ -174,12 +176,21 @@ int mount_forget(struct dentry *d) {
     return 0;
 }
 
-int mnt_namespace_unshare(struct fs_context *fs) {
-    static u32 last = 0xf0000000;
+/* A less privileged namespace neither changes what it was given nor takes it away, nor gives anything back. */
+static void mounts_lock(struct mount *top) {
+    for (struct mount *m = top; m; m = mount_next(m, top)) {
+        m->fixed = m != top;
+        m->locked = m->flags & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC);
+    }
+    propagation_enslave(top);
+}
+
+int mnt_namespace_unshare(struct fs_context *fs, struct user_ns *owner) {
     struct mnt_namespace *old = fs->ns, *ns = kzalloc(sizeof(*ns));
     struct mount *from = old->root, *to = ns ? mount_copy(from, from->root, true, true) : NULL;
     if (!to) return kfree(ns), -ENOMEM;
-    *ns = (struct mnt_namespace){ .refs = 1, .ino = ++last, .root = to };
+    ns_init(&ns->ns, NS_MNT, owner);
+    ns->root = to;
     for (; to; from = mount_next(from, old->root), to = mount_next(to, ns->root)) {
         to->ns = ns;
         for (int i = 0; i < 2; i++) {
@@ -190,14 +201,30 @@ int mnt_namespace_unshare(struct fs_context *fs) {
             mount_put(from);
         }
     }
+    if (owner != old->ns.owner) mounts_lock(ns->root);
     ns->root->refs--;
     fs->ns = ns;
-    mnt_namespace_put(old);
+    ns_put(&old->ns);
     return 0;
 }
 
-void mnt_namespace_put(struct mnt_namespace *ns) {
-    if (--ns->refs) return;
+int mnt_namespace_enter(struct mnt_namespace *ns) {
+    struct fs_context *fs = current->fs;
+    if (fs->refs > 1) return -EINVAL;
+    struct path root = { ns->root, ns->root->root };
+    path_get(&root);
+    path_cross_mounts(&root);
+    path_get(&root);
+    path_put(&fs->root);
+    path_put(&fs->cwd);
+    fs->root = fs->cwd = root;
+    ns_get(&ns->ns);
+    ns_put(&fs->ns->ns);
+    fs->ns = ns;
+    return 0;
+}
+
+void mnt_namespace_free(struct mnt_namespace *ns) {
     mount_detach(ns->root);
     mount_dissolve(ns->root);
     kfree(ns);

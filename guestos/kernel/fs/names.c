@@ -4,6 +4,7 @@
 #include "mount.h"
 #include "mm.h"
 #include "lib.h"
+#include "ns.h"
 #include "task.h"
 #include "user.h"
 #include "syscalls.h"
@@ -184,7 +185,7 @@ static int may_remove(const struct path *dir, struct dentry *d) {
     if (error) return error;
     struct inode *parent = path_inode(dir);
     u32 uid = current->cred.fsuid;
-    if (parent->mode & S_ISVTX && d->inode->uid != uid && parent->uid != uid && !capable(CAP_FOWNER)) return -EPERM;
+    if (parent->mode & S_ISVTX && d->inode->uid != uid && parent->uid != uid && !capable_over(d->inode, CAP_FOWNER)) return -EPERM;
     return mount_forget(d);
 }
 

@@ -5,6 +5,7 @@
 #include "task.h"
 #include "device.h"
 #include "fs.h"
+#include "ns.h"
 #include "syscalls.h"
 
 /* What an O_PATH descriptor can do: nothing but stand for its path. */
@@ -64,7 +65,7 @@ static int may_open(const struct path *path, u32 flags) {
     if (!error) error = inode_permission(inode, may);
     if (!error && may & MAY_WRITE && stored) error = dentry_copy_up(path->dentry);
     if (error) return error;
-    if (flags & O_NOATIME && current->cred.fsuid != inode->uid && !capable(CAP_FOWNER)) return -EPERM;
+    if (flags & O_NOATIME && current->cred.fsuid != inode->uid && !capable_over(inode, CAP_FOWNER)) return -EPERM;
     return 0;
 }
 

@@ -100,5 +100,5 @@ static struct superblock *mount(const char *source, u32 flags, char *options) {
     return (struct superblock *)root;
 }
 
-static struct filesystem overlay = { "overlay", false, mount, NULL };
+static struct filesystem overlay = { "overlay", .mount = mount, .for_users = true };
 void overlay_register(void) { filesystem_register(&overlay); }

@@ -36,11 +36,17 @@ char *path_from_user(const char __user *from) {
 static struct superblock nameless = { .type = "anon", .block_size = PAGE_SIZE };
 static struct mount nowhere = { .sb = &nameless, .refs = 1, .children = LIST_INIT(nowhere.children) };
 
+int path_nameless(struct inode *inode, struct path *out) {
+    *out = (struct path){ &nowhere, dentry_new_root(inode) };
+    if (!out->dentry) return inode_put(inode), -ENOMEM;
+    nowhere.refs++;
+    return 0;
+}
+
 int path_of_file(const struct file *f, struct path *out) {
-    *out = f->path.mnt ? f->path : (struct path){ &nowhere, dentry_new_root(inode_get(f->inode)) };
-    if (f->path.mnt) path_get(out);
-    else if (!out->dentry) return inode_put(f->inode), -ENOMEM;
-    else nowhere.refs++;
+    if (!f->path.mnt) return path_nameless(inode_get(f->inode), out);
+    *out = f->path;
+    path_get(out);
     return 0;
 }
 

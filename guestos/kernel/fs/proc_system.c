@@ -9,6 +9,7 @@
 #include "mount.h"
 #include "sched.h"
 #include "net.h"
+#include "ns.h"
 #include "task.h"
 
 #define TICK (NSEC_PER_SEC / 100)
@@ -79,7 +80,8 @@ static int make_stat(struct task *unused, struct text *out) {
 }
 
 static int make_version(struct task *unused, struct text *out) {
-    text_print(out, "%s version %s %s\n", system_name.sysname, system_name.release, system_name.version);
+    const struct utsname *uts = &current->nsproxy->uts->name;
+    text_print(out, "%s version %s %s\n", uts->sysname, uts->release, uts->version);
     return 0;
 }
 
@@ -142,18 +144,19 @@ static int make_partitions(struct task *unused, struct text *out) {
     return 0;
 }
 
-static int make_self(struct task *unused, struct text *out) { return text_print(out, "%d", current->tgid), 0; }
-static int make_thread_self(struct task *unused, struct text *out) { return text_print(out, "%d/task/%d", current->tgid, current->pid), 0; }
+static int make_self(struct task *unused, struct text *out) { return text_print(out, "%d", pid_in(out->pid_ns, current->tgid)), 0; }
+static int make_thread_self(struct task *unused, struct text *out) { return text_print(out, "%d/task/%d", pid_in(out->pid_ns, current->tgid), pid_in(out->pid_ns, current->pid)), 0; }
 static int make_self_mounts(struct task *unused, struct text *out) { return text_print(out, "self/mounts"), 0; }
 
-static int make_hostname(struct task *unused, struct text *out) { return text_print(out, "%s\n", system_name.nodename), 0; }
+static int make_hostname(struct task *unused, struct text *out) { return text_print(out, "%s\n", current->nsproxy->uts->name.nodename), 0; }
 static int store_hostname(struct task *unused, char *name) {
-    if (!capable(CAP_SYS_ADMIN)) return -EPERM;
-    strlcpy(system_name.nodename, name, sizeof(system_name.nodename));
+    struct uts_ns *uts = current->nsproxy->uts;
+    if (!ns_capable(uts->ns.owner, CAP_SYS_ADMIN)) return -EPERM;
+    strlcpy(uts->name.nodename, name, sizeof(uts->name.nodename));
     return 0;
 }
-static int make_ostype(struct task *unused, struct text *out) { return text_print(out, "%s\n", system_name.sysname), 0; }
-static int make_osrelease(struct task *unused, struct text *out) { return text_print(out, "%s\n", system_name.release), 0; }
+static int make_ostype(struct task *unused, struct text *out) { return text_print(out, "%s\n", current->nsproxy->uts->name.sysname), 0; }
+static int make_osrelease(struct task *unused, struct text *out) { return text_print(out, "%s\n", current->nsproxy->uts->name.release), 0; }
 static int make_pid_max(struct task *unused, struct text *out) { return text_print(out, "%d\n", PID_MAX), 0; }
 static int make_last_cap(struct task *unused, struct text *out) { return text_print(out, "%d\n", 40), 0; }
 static int make_zero(struct task *unused, struct text *out) { return text_print(out, "0\n"), 0; }
@@ -179,7 +182,7 @@ static int make_boot_id(struct task *unused, struct text *out) {
 static int make_net(struct task *unused, struct text *out) { return text_print(out, "self/net"), 0; }
 static int make_forward(struct task *unused, struct text *out) { return text_print(out, "%d\n", current->net->forward), 0; }
 static int store_forward(struct task *unused, char *text) {
-    if (!capable(CAP_NET_ADMIN)) return -EPERM;
+    if (!ns_capable(current->net->ns.owner, CAP_NET_ADMIN)) return -EPERM;
     if (strcmp(text, "0") && strcmp(text, "1")) return -EINVAL;
     current->net->forward = *text == '1';
     network_changed();

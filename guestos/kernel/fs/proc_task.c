@@ -6,6 +6,7 @@
 #include "mm.h"
 #include "mount.h"
 #include "net.h"
+#include "ns.h"
 #include "sched.h"
 #include "seccomp.h"
 #include "task.h"
@@ -54,7 +55,7 @@ static int threads(struct task *of) {
     return count;
 }
 
-static pid_t parent_pid(const struct process *p) { return p->parent ? p->parent->pid : 0; }
+static pid_t parent_pid(const struct text *out, const struct process *p) { return p->parent ? pid_in(out->pid_ns, p->parent->pid) : 0; }
 
 static int make_stat(struct task *t, struct text *out) {
     struct mm_summary mm = { 0 };
@@ -63,8 +64,8 @@ static int make_stat(struct task *t, struct text *out) {
     struct times own = process_times(p), waited = p->waited;
     u64 ignored, caught;
     signals(t, &ignored, &caught);
-    text_print(out, "%d (%s) %c %d %d %d %d %d 0 %lu 0 %lu 0 ", t->pid, t->comm, state_letter(t), parent_pid(p), p->pgid, p->sid,
-               p->tty ? (int)tty_number(p->tty) : 0, p->tty ? tty_foreground(p->tty) : -1, own.minor_faults, own.major_faults);
+    text_print(out, "%d (%s) %c %d %d %d %d %d 0 %lu 0 %lu 0 ", pid_in(out->pid_ns, t->pid), t->comm, state_letter(t), parent_pid(out, p), pid_in(out->pid_ns, p->pgid), pid_in(out->pid_ns, p->sid),
+               p->tty ? (int)tty_number(p->tty) : 0, p->tty ? pid_in(out->pid_ns, tty_foreground(p->tty)) : -1, own.minor_faults, own.major_faults);
     text_print(out, "%lu %lu %lu %lu 20 0 %d 0 %lu ", own.user / TICK, (own.run - own.user) / TICK,
                waited.user / TICK, (waited.run - waited.user) / TICK,
                threads(t), t->start_time / TICK);
@@ -76,17 +77,30 @@ static int make_stat(struct task *t, struct text *out) {
     return 0;
 }
 
+/* In the reader's pid namespace, and in each below it down to the task's own. */
+static void print_numbers(struct text *out, const struct pid_ns *own, pid_t pid) {
+    const struct pid_ns *path[NS_DEPTH + 1];
+    int n = 0;
+    for (; own && own != out->pid_ns; own = own->parent) path[n++] = own;
+    text_print(out, "%d", pid_in(out->pid_ns, pid));
+    while (n--) text_print(out, "\t%d", pid_in(path[n], pid));
+    text_print(out, "\n");
+}
+
 static int make_status(struct task *t, struct text *out) {
     const struct cred *c = &t->cred;
     u64 ignored, caught;
     signals(t, &ignored, &caught);
     text_print(out, "Name:\t%s\nUmask:\t%04o\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n", t->comm,
-               t->fs ? t->fs->umask : 0, state_name(state_letter(t)), t->tgid, t->pid, parent_pid(t->process),
-               t->trace ? t->trace->tracer->pid : 0);
-    text_print(out, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%d\nGroups:\t", c->uid, c->euid, c->suid, c->fsuid,
-               c->gid, c->egid, c->sgid, c->fsgid, t->files ? t->files->size : 0);
-    for (u32 i = 0; i < c->group_count; i++) text_print(out, "%u ", c->groups[i]);
-    text_print(out, "\n");
+               t->fs ? t->fs->umask : 0, state_name(state_letter(t)), pid_in(out->pid_ns, t->tgid), pid_in(out->pid_ns, t->pid), parent_pid(out, t->process),
+               t->trace ? pid_in(out->pid_ns, t->trace->tracer->pid) : 0);
+    text_print(out, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%d\nGroups:\t", uid_to(c->uid), uid_to(c->euid), uid_to(c->suid), uid_to(c->fsuid),
+               gid_to(c->gid), gid_to(c->egid), gid_to(c->sgid), gid_to(c->fsgid), t->files ? t->files->size : 0);
+    for (u32 i = 0; i < c->group_count; i++) text_print(out, "%u ", gid_to(c->groups[i]));
+    text_print(out, "\nNStgid:\t");
+    print_numbers(out, t->pid_ns, t->tgid);
+    text_print(out, "NSpid:\t");
+    print_numbers(out, t->pid_ns, t->pid);
     struct mm_summary mm;
     if (task_mm_summary(t, &mm))
         text_print(out, "VmSize:\t%8lu kB\nVmRSS:\t%8lu kB\nVmStk:\t%8lu kB\nVmExe:\t%8lu kB\n", mm.total_pages * 4,
@@ -204,13 +218,12 @@ static int store_oom_score_adj(struct task *t, char *text) {
     return 0;
 }
 
-/* One user namespace: what it maps. */
-static int make_id_map(struct task *t, struct text *out) {
-    text_print(out, "%10u %10u %10u\n", 0, 0, ~0u);
-    return 0;
-}
+static int make_uid_map(struct task *t, struct text *out) { return id_map_print(t, out, false); }
+static int make_gid_map(struct task *t, struct text *out) { return id_map_print(t, out, true); }
+static int store_uid_map(struct task *t, char *text) { return id_map_write(t, text, false); }
+static int store_gid_map(struct task *t, char *text) { return id_map_write(t, text, true); }
 static int make_setgroups(struct task *t, struct text *out) {
-    text_print(out, "allow\n");
+    text_print(out, "%s\n", t->cred.user_ns->setgroups_denied ? "deny" : "allow");
     return 0;
 }
 static int make_cgroup(struct task *t, struct text *out) {
@@ -220,20 +233,19 @@ static int make_cgroup(struct task *t, struct text *out) {
     return 0;
 }
 
-static int make_mnt_ns(struct task *t, struct text *out) {
-    if (!t->fs) return -ENOENT;
-    text_print(out, "mnt:[%u]", t->fs->ns->ino);
-    return 0;
-}
-static int make_net_ns(struct task *t, struct text *out) {
-    if (!t->net) return -ENOENT;
-    text_print(out, "net:[%u]", t->net->ino);
-    return 0;
-}
-/* The namespaces there is but one of, with the numbers that Linux gives its first ones. */
-#define ONE_NS(name, number) \
-    static int make_##name##_ns(struct task *t, struct text *out) { return text_print(out, #name ":[%lu]", number), 0; }
-ONE_NS(ipc, 4026531839) ONE_NS(uts, 4026531838) ONE_NS(user, 4026531837) ONE_NS(pid, 4026531836) ONE_NS(cgroup, 4026531835)
+/* A namespace: its name, and itself. The last is what children will be in. */
+#define NAMESPACE_OF(name, type, kind) \
+    static int make_##name##_ns(struct task *t, struct text *out) { \
+        struct ns *ns = task_ns(t, kind); \
+        return ns ? text_print(out, type ":[%u]", ns->ino), 0 : -ENOENT; \
+    } \
+    static int link_##name##_ns(struct task *t, struct path *out) { \
+        struct ns *ns = task_ns(t, kind); \
+        return ns ? ns_path(ns, out) : -ENOENT; \
+    }
+NAMESPACE_OF(mnt, "mnt", NS_MNT) NAMESPACE_OF(uts, "uts", NS_UTS) NAMESPACE_OF(ipc, "ipc", NS_IPC) NAMESPACE_OF(net, "net", NS_NET)
+NAMESPACE_OF(pid, "pid", NS_PID) NAMESPACE_OF(user, "user", NS_USER) NAMESPACE_OF(cgroup, "cgroup", NS_CGROUP)
+NAMESPACE_OF(pid_for_children, "pid", NS_KINDS)
 
 static int link_exe(struct task *t, struct path *out) {
     struct file *program = task_program(t);
@@ -252,18 +264,18 @@ static int link_root(struct task *t, struct path *out) { return t->fs ? link_to(
 #define TEXT(name, mode, make) { name, S_IFREG | mode, make, NULL, NULL, PROC_NONE }
 #define SETTING(name, mode, make, store) { name, S_IFREG | mode, make, NULL, store, PROC_NONE }
 #define OBJECT(name, link) { name, S_IFLNK | 0777, NULL, link, NULL, PROC_NONE }
-#define NAMESPACE(name) { "ns/" #name, S_IFLNK | 0777, make_##name##_ns, NULL, NULL, PROC_NONE }
+#define NAMESPACE(name) { "ns/" #name, S_IFLNK | 0777, make_##name##_ns, link_##name##_ns, NULL, PROC_NONE }
 
 const struct proc_row proc_task_rows[] = {
     { "task", S_IFDIR | 0555, NULL, NULL, NULL, PROC_THREADS }, { "fd", S_IFDIR | 0500, NULL, NULL, NULL, PROC_FDS },
     { "fdinfo", S_IFDIR | 0500, NULL, NULL, NULL, PROC_FDINFOS }, { "ns", S_IFDIR | 0511, NULL, NULL, NULL, PROC_NONE },
-    NAMESPACE(cgroup), NAMESPACE(ipc), NAMESPACE(mnt), NAMESPACE(net), NAMESPACE(pid), NAMESPACE(user), NAMESPACE(uts),
+    NAMESPACE(cgroup), NAMESPACE(ipc), NAMESPACE(mnt), NAMESPACE(net), NAMESPACE(pid), NAMESPACE(pid_for_children), NAMESPACE(user), NAMESPACE(uts),
     OBJECT("exe", link_exe), OBJECT("cwd", link_cwd), OBJECT("root", link_root),
     TEXT("stat", 0444, make_stat), TEXT("status", 0444, make_status), TEXT("statm", 0444, make_statm),
     TEXT("cmdline", 0444, make_cmdline), TEXT("environ", 0400, make_environ), TEXT("maps", 0444, make_maps),
     SETTING("mem", 0600, NULL, NULL),
     TEXT("mounts", 0444, proc_mounts), TEXT("mountinfo", 0444, proc_mountinfo), TEXT("limits", 0444, make_limits),
-    TEXT("uid_map", 0444, make_id_map), TEXT("gid_map", 0444, make_id_map), TEXT("setgroups", 0444, make_setgroups),
+    SETTING("uid_map", 0644, make_uid_map, store_uid_map), SETTING("gid_map", 0644, make_gid_map, store_gid_map), SETTING("setgroups", 0644, make_setgroups, setgroups_write),
     { "net", S_IFDIR | 0555, NULL, NULL, NULL, PROC_NONE }, TEXT("net/dev", 0444, proc_net_dev), TEXT("net/route", 0444, proc_net_route),
     TEXT("net/arp", 0444, proc_net_arp), TEXT("net/tcp", 0444, proc_net_tcp), TEXT("net/udp", 0444, proc_net_udp), TEXT("net/unix", 0444, proc_net_unix),
     TEXT("cgroup", 0444, make_cgroup), TEXT("oom_score", 0444, make_oom_score),

@@ -6,6 +6,8 @@
 #include "fs.h"
 #include "lib.h"
 #include "mm.h"
+#include "net.h"
+#include "ns.h"
 #include "task.h"
 #include "trace.h"
 #include "user.h"
@@ -30,7 +32,7 @@ static const struct proc_row *row_of(const struct inode *inode) { return &rows_o
 /* What a directory has beside its rows. */
 static enum proc_list list_of(const struct inode *dir) {
     if (kind_of(dir) != TOP) return row_of(dir)->list;
-    return dir->sb == &proc && !(dir->ino >> 16) ? PROC_PROCESSES : PROC_NONE;
+    return dir->sb != &sys && !(dir->ino >> 16) ? PROC_PROCESSES : PROC_NONE;
 }
 
 /* A row's own name, if it is in this directory. */
@@ -92,23 +94,29 @@ static struct inode *lookup(struct inode *dir, const char *name, size_t length) 
         struct file *f = open_file(t, n);
         if (!f) return ERR_PTR(-ENOENT);
         u32 may = (f->flags & O_ACCMODE) == O_RDONLY ? 0500 : (f->flags & O_ACCMODE) == O_WRONLY ? 0300 : 0700;
-        return list == PROC_FDS ? make(&proc, base | (FD + n), S_IFLNK | may) : make(&proc, base | (FDINFO + n), S_IFREG | 0400);
+        return list == PROC_FDS ? make(dir->sb, base | (FD + n), S_IFLNK | may) : make(dir->sb, base | (FDINFO + n), S_IFREG | 0400);
     }
-    struct task *found = task_find(n);
+    pid_t pid = pid_from(dir->sb->pid_ns, n);
+    struct task *found = pid > 0 ? task_find(pid) : NULL;
     if (!n || !found || found->state == TASK_DEAD || (t && found->tgid != t->tgid)) return ERR_PTR(-ENOENT);
-    return make(&proc, (u64)n << 16 | (t ? THREAD : 0) | TOP, S_IFDIR | 0555);
+    return make(dir->sb, (u64)found->pid << 16 | (t ? THREAD : 0) | TOP, S_IFDIR | 0555);
 }
 
 /* The first of what a directory lists by numbers that is not below n; -1: there is none. */
-static s64 next_number(enum proc_list list, struct task *t, s64 n) {
+static s64 next_number(const struct pid_ns *ns, enum proc_list list, struct task *t, s64 n) {
     struct process *p;
     struct task *thread;
-    if (list == PROC_PROCESSES) for_each_process(p)
-        if (p->pid >= n) return p->pid;
-    s64 first = -1;                         /* threads aren't in order */
-    if (list == PROC_THREADS) for_each_thread(thread, t->process)
-        if (thread->pid >= n && (first < 0 || thread->pid < first)) first = thread->pid;
-    if (list == PROC_THREADS) return first;
+    s64 first = -1;                         /* threads aren't in order, nor are a namespace's own numbers */
+    if (list == PROC_PROCESSES) for_each_process(p) {
+        s64 pid = pid_in(ns, p->pid);
+        if (pid && pid >= n && (first < 0 || pid < first)) first = pid;
+        if (!ns->parent && first >= 0) break;
+    }
+    if (list == PROC_THREADS) for_each_thread(thread, t->process) {
+        s64 pid = pid_in(ns, thread->pid);
+        if (pid && pid >= n && (first < 0 || pid < first)) first = pid;
+    }
+    if (list == PROC_PROCESSES || list == PROC_THREADS) return first;
     if (list == PROC_FDS || list == PROC_FDINFOS)
         for (; t->files && n < t->files->size; n++)
             if (t->files->slot[n]) return n;
@@ -132,8 +140,8 @@ static int readdir(struct file *f, struct dir_fill *to) {
         if (own && pos <= 2 + i && to->add(to, own, strlen(own), base | (ROW + i), rows[i].mode, 3 + i)) return 0;
     }
     if ((list == PROC_FDS || list == PROC_FDINFOS) && !ptrace_may_access(t, PTRACE_MODE_FS)) return -EACCES;
-    for (s64 n = MAX(pos, (u64)OTHERS) - OTHERS; (n = next_number(list, t, n)) >= 0; n++) {
-        u64 ino = list == PROC_FDS ? base | (FD + n) : list == PROC_FDINFOS ? base | (FDINFO + n) : n << 16 | (t ? THREAD : 0) | TOP;
+    for (s64 n = MAX(pos, (u64)OTHERS) - OTHERS; (n = next_number(dir->sb->pid_ns, list, t, n)) >= 0; n++) {
+        u64 ino = list == PROC_FDS ? base | (FD + n) : list == PROC_FDINFOS ? base | (FDINFO + n) : (u64)pid_from(dir->sb->pid_ns, n) << 16 | (t ? THREAD : 0) | TOP;
         u32 mode = list == PROC_FDS ? S_IFLNK : list == PROC_FDINFOS ? S_IFREG : S_IFDIR;
         if (to->add(to, name, snprintf(name, sizeof(name), "%ld", n), ino, mode, OTHERS + n + 1)) break;
     }
@@ -152,7 +160,10 @@ static int get_link(struct inode *inode, struct path *out) {
     return f ? path_of_file(f, out) : -ENOENT;
 }
 
+static int read_link(struct inode *, char *, size_t);
+
 static int read_jump(struct inode *inode, char *to, size_t size) {
+    if (kind_of(inode) < FD && row_of(inode)->make) return read_link(inode, to, size);      /* a namespace */
     struct path path;
     int length = get_link(inode, &path);
     if (length) return length;
@@ -184,12 +195,19 @@ static int read_link(struct inode *inode, char *to, size_t size) {
 static int make_text(struct file *f, struct text *out) {
     const struct inode *inode = f->inode;
     struct task *t = inode->ino >> 16 ? task_of(inode) : NULL;
+    out->pid_ns = inode->sb->pid_ns;
     if (inode->ino >> 16 && !t) return -ESRCH;
     if (kind_of(inode) < FDINFO) return row_of(inode)->make(t, out);
     const struct file *of = open_file(t, kind_of(inode) - FDINFO);
     if (!of) return -ENOENT;
     text_print(out, "pos:\t%lu\nflags:\t0%o\nmnt_id:\t%u\nino:\t%lu\n", of->pos, of->flags, of->path.mnt ? of->path.mnt->id : 0, of->inode->ino);
     return 0;
+}
+
+/* What is for its user alone is asked about when it is opened, too. */
+static int open_text(struct inode *inode, struct file *f) {
+    struct task *t = inode->ino >> 16 ? task_of(inode) : NULL;
+    return t && (inode->mode & 0777) == 0400 && !ptrace_may_access(t, PTRACE_MODE_FS) ? -EACCES : 0;
 }
 
 static ssize_t read_text(struct file *f, struct io *io, u64 pos) { return text_read(f, io, pos, make_text); }
@@ -221,25 +239,46 @@ static const struct inode_ops text_ops = { .changed = no_change, .stale = stale,
 static const struct inode_ops link_ops = { .readlink = read_link, .changed = no_change, .stale = stale };
 static const struct inode_ops jump_ops = { .readlink = read_jump, .get_link = get_link, .changed = no_change, .stale = stale };
 static const struct file_ops dir_files = { .readdir = readdir };
-static const struct file_ops text_files = { .read = read_text, .write = write_text, .release = text_release };
+static const struct file_ops text_files = { .open = open_text, .read = read_text, .write = write_text, .release = text_release };
 
 static int statfs(struct superblock *sb, struct kstatfs *st) {
-    st->f_type = sb == &proc ? 0x9fa0 : 0x62656572;
+    st->f_type = sb == &sys ? 0x62656572 : 0x9fa0;
     return 0;
 }
 
-static struct superblock *mount(struct superblock *sb, const char *type) {
+static struct superblock *mount(struct superblock *sb, const char *type, struct pid_ns *ns) {
     if (sb->root) return sb;
-    *sb = (struct superblock){ .type = type, .dev = superblock_new_device(), .block_size = PAGE_SIZE, .volatile_names = sb == &proc, .statfs = statfs };
+    *sb = (struct superblock){ .type = type, .dev = superblock_new_device(), .block_size = PAGE_SIZE, .volatile_names = sb != &sys, .statfs = statfs, .pid_ns = ns };
     struct inode *root = make(sb, TOP, S_IFDIR | 0555);
     if (IS_ERR(root)) return (struct superblock *)root;
     sb->root = root;
     return sb;
 }
-static struct superblock *mount_proc(const char *source, u32 flags, char *options) { return mount(&proc, "proc"); }
-static struct superblock *mount_sys(const char *source, u32 flags, char *options) { return mount(&sys, "sysfs"); }
 
-static struct filesystem procfs = { "proc", false, mount_proc, NULL }, sysfs = { "sysfs", false, mount_sys, NULL };
+/* There is one /proc for each pid namespace; but the first's goes with its last mount. */
+static void unmount_proc(struct superblock *sb) {
+    struct pid_ns *ns = sb->pid_ns;
+    ns->proc = NULL;
+    inode_put(sb->root);
+    kfree(sb);
+    ns_put(&ns->ns);
+}
+static struct superblock *mount_proc(const char *source, u32 flags, char *options) {
+    struct pid_ns *ns = current->pid_ns;
+    if (!ns_capable(ns->ns.owner, CAP_SYS_ADMIN)) return ERR_PTR(-EPERM);
+    if (!ns->parent) return mount(&proc, "proc", ns);
+    if (ns->proc) return ns->proc;
+    struct superblock *sb = kzalloc(sizeof(*sb)), *made = sb ? mount(sb, "proc", ns) : ERR_PTR(-ENOMEM);
+    if (IS_ERR(made)) return kfree(sb), made;
+    sb->unmount = unmount_proc;
+    ns_get(&ns->ns);
+    return ns->proc = sb;
+}
+static struct superblock *mount_sys(const char *source, u32 flags, char *options) {
+    return ns_capable(current->net->ns.owner, CAP_SYS_ADMIN) ? mount(&sys, "sysfs", &init_pid_ns) : ERR_PTR(-EPERM);
+}
+
+static struct filesystem procfs = { "proc", .mount = mount_proc, .for_users = true }, sysfs = { "sysfs", .mount = mount_sys, .for_users = true };
 void procfs_register(void) {
     filesystem_register(&procfs);
     filesystem_register(&sysfs);

@@ -51,8 +51,9 @@ static void share(struct mount *top) {
 }
 
 /* Turn a fresh copy, whose mounts are members of the original's groups, into their receivers. */
-static void enslave(struct mount *top) {
+void propagation_enslave(struct mount *top) {
     for (struct mount *m = top; m; m = mount_next(m, top)) {
+        if (!m->shared) continue;
         m->master = m->shared;
         m->shared = 0;
     }
@@ -71,7 +72,7 @@ static int copy_to_group(struct mount *tree, struct mount *origin, struct dentry
             if (receivers && (there = mount_covering(&place)) && there->id > bound) continue;    /* by its own group */
             struct mount *copy = mount_copy(tree, tree->root, true, true);
             if (!copy) return -ENOMEM;
-            if (receivers) enslave(copy);
+            if (receivers) propagation_enslave(copy);
             if (receivers && m->shared) share(copy);
             mount_attach(copy, &place);
             int error = receivers && m->shared ? copy_to_group(copy, m, at, m->shared, bound) : 0;

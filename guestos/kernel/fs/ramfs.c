@@ -373,9 +373,9 @@ void devpts_remove(const char *name) {
     inode_put(inode);
 }
 
-static struct filesystem tmpfs = { "tmpfs", false, mount_tmpfs, NULL };
-static struct filesystem devtmpfs = { "devtmpfs", false, mount_devtmpfs, NULL };
-static struct filesystem devptsfs = { "devpts", false, mount_devpts, NULL };
+static struct filesystem tmpfs = { "tmpfs", .mount = mount_tmpfs, .for_users = true };
+static struct filesystem devtmpfs = { "devtmpfs", .mount = mount_devtmpfs };
+static struct filesystem devptsfs = { "devpts", .mount = mount_devpts, .for_users = true };
 
 void ramfs_register(void) {
     filesystem_register(&tmpfs);

@@ -3,6 +3,7 @@
 #include "fs.h"
 #include "mm.h"
 #include "lib.h"
+#include "ns.h"
 #include "task.h"
 #include "user.h"
 #include "syscalls.h"
@@ -13,6 +14,7 @@
 
 static bool is_mount_point(const struct path *p) { return p->dentry == p->mnt->root; }
 static bool is_ours(const struct mount *m) { return m->ns == current->fs->ns; }
+static bool may_mount(void) { return ns_capable(current->fs->ns->ns.owner, CAP_SYS_ADMIN); }
 static bool is_directory(const struct path *p) { return S_ISDIR(path_inode(p)->mode); }
 
 /* May something be mounted there. */
@@ -31,10 +33,12 @@ static int add_new(const char *type, const char *source, const struct path *at, 
     if (!type) return -EINVAL;
     struct filesystem *fs = filesystem_find(type);
     if (!fs) return -ENODEV;
+    if (!capable(CAP_SYS_ADMIN) && !fs->for_users) return -EPERM;
     struct superblock *sb = fs->mount(source ? source : "", flags & MS_RDONLY, options);
     if (IS_ERR(sb)) return PTR_ERR(sb);
     struct mount *m = mount_new(sb, NULL, source && source[0] ? source : "none", flags);
     if (!m) return -ENOMEM;
+    if (!capable(CAP_SYS_ADMIN)) m->flags |= MS_NODEV, m->locked = MS_NODEV;
     bool same = at->mnt->sb == sb && at->mnt->root == m->root && is_mount_point(at);
     int error = place_error(at);
     if (!error) error = same ? -EBUSY : graft(m, at);
@@ -45,7 +49,9 @@ static int add_new(const char *type, const char *source, const struct path *at, 
 static int bind(const struct path *from, const struct path *at, bool all) {
     int error = place_error(at);
     if (error) return error;
-    if (from->mnt->unbindable || !is_ours(from->mnt)) return -EINVAL;
+    if (from->mnt->unbindable || (!is_ours(from->mnt) && !path_is_ns(from))) return -EINVAL;
+    for (struct mount *m = all ? NULL : from->mnt; m; m = mount_next(m, from->mnt))
+        if (m != from->mnt && m->fixed && m->parent == from->mnt && dentry_is_below(m->at, from->dentry)) return -EINVAL;     /* would show what it hides */
     struct mount *copy = mount_copy(from->mnt, from->dentry, all, false);
     if (!copy) return -ENOMEM;
     error = graft(copy, at);
@@ -57,7 +63,7 @@ static int move(const struct path *from, const struct path *at) {
     struct mount *m = from->mnt;
     int error = place_error(at);
     if (error) return error;
-    if (!is_mount_point(from) || !is_ours(m) || !m->parent || m->parent->shared) return -EINVAL;
+    if (!is_mount_point(from) || !is_ours(m) || !m->parent || m->parent->shared || m->fixed) return -EINVAL;
     if (is_directory(from) != is_directory(at)) return -EINVAL;
     for (struct mount *each = m; at->mnt->shared && each; each = mount_next(each, m))
         if (each->unbindable) return -EINVAL;
@@ -85,6 +91,7 @@ static int remount(const struct path *at, u64 flags) {
     struct superblock *sb = mnt->sb;
     if (!is_ours(mnt) || !is_mount_point(at)) return -EINVAL;
     bool whole = !(flags & MS_BIND);
+    if (mnt->locked & ~flags || (whole && mnt->fixed)) return -EPERM;
     if (whole && sb->never_writable && !(flags & MS_RDONLY)) return -EROFS;
     for_each_mount(m)
         if (flags & MS_RDONLY && m->writers && (m == mnt || (whole && m->sb == sb))) return -EBUSY;
@@ -97,7 +104,7 @@ static int remount(const struct path *at, u64 flags) {
 /* What mount does, by its flags; in Linux's order. */
 static int mount_by_flags(const char *source, const struct path *at, const char *type, u64 flags, char *options) {
     if ((flags & 0xffff0000UL) == MS_MAGIC) flags &= 0xffff;
-    if (!capable(CAP_SYS_ADMIN)) return -EPERM;
+    if (!may_mount()) return -EPERM;
     if (flags & ~(MOUNT_FLAGS | MS_TYPES | MS_REMOUNT | MS_BIND | MS_MOVE | MS_REC | MS_SILENT | MS_STRICTATIME)) return -EINVAL;
     if (flags & MS_REMOUNT) return *options ? -EINVAL : remount(at, flags);
     if (!(flags & MS_BIND) && flags & MS_TYPES) return change_type(at, flags);
@@ -145,7 +152,7 @@ static int umount(struct mount *m, int flags) {
     }
     /* As on Linux, taking the root away is but making it read-only. */
     if (is_root && !(flags & MNT_DETACH)) return remount(&(struct path){ m, m->root }, m->flags | MS_RDONLY);
-    if (!m->parent) return -EINVAL;
+    if (!m->parent || m->fixed) return -EINVAL;
     if (!(flags & MNT_DETACH) && propagate_busy(m)) return -EBUSY;
     propagate_umount(m);
     mount_detach(m);
@@ -161,7 +168,7 @@ long sys_umount2(const char *target, int flags) {
     mutex_lock(&mount_lock);
     path_cross_mounts(&at);             /* "." may be covered: what pivot_root(".", ".") leaves */
     struct mount *m = at.mnt;
-    if (!capable(CAP_SYS_ADMIN)) error = -EPERM;
+    if (!may_mount()) error = -EPERM;
     else if (!is_mount_point(&at) || !is_ours(m)) error = -EINVAL;
     bool expiring = m->expiring;
     path_put(&at);
@@ -209,7 +216,7 @@ static int pivot(const struct path *new, const struct path *old) {
 }
 
 long sys_pivot_root(const char *new_root, const char *put_old) {
-    if (!capable(CAP_SYS_ADMIN)) return -EPERM;
+    if (!may_mount()) return -EPERM;
     struct path new, old;
     long error = path_walk_user(AT_FDCWD, new_root, 0, 0, &new);
     if (error) return error;

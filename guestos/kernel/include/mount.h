@@ -4,6 +4,7 @@
  * References (mount->refs) are counted without it; a detached mount is freed with its last.
  */
 #pragma once
+#include "ns.h"
 #include "vfs.h"
 
 #define MS_RDONLY 1
@@ -26,8 +27,7 @@
 
 /* The mounts a process sees: a tree. fs_context points to it, so chroot and namespace go together. */
 struct mnt_namespace {
-    s32 refs;
-    u32 ino;                        /* of /proc/N/ns/mnt */
+    struct ns ns;
     struct mount *root;
 };
 
@@ -43,6 +43,8 @@ struct mount {
     u32 id, flags;
     u32 shared, master;             /* peer groups it is a member and a receiver of; 0: none */
     bool unbindable, expiring;
+    bool fixed;                     /* came from a more privileged namespace, and covers something: stays */
+    u32 locked;                     /* flags that did, and stay */
     s32 refs;                       /* paths that stand in it */
     s32 writers;                    /* files open for writing */
 };
@@ -50,6 +52,7 @@ struct mount {
 struct filesystem {
     const char *name;
     bool needs_device;
+    bool for_users;                 /* who rules a user namespace may mount it there */
     /* Options as mount(2)'s data has them, "" for none. Or ERR_PTR; -EINVAL for an unknown option. */
     struct superblock *(*mount)(const char *source, u32 flags, char *options);
     struct filesystem *next;
@@ -84,14 +87,12 @@ void mount_dissolve(struct mount *top);     /* a detached tree: each mount for i
 int mount_forget(struct dentry *);
 #define for_each_mount(m) list_for_each(m, &all_mounts, all)
 
-static inline struct mnt_namespace *mnt_namespace_get(struct mnt_namespace *ns) {
-    ns->refs++;
-    return ns;
-}
-void mnt_namespace_put(struct mnt_namespace *);
-int mnt_namespace_unshare(struct fs_context *);     /* into a copy of the namespace; 0 or -ENOMEM */
+void mnt_namespace_free(struct mnt_namespace *);
+int mnt_namespace_unshare(struct fs_context *, struct user_ns *owner);  /* into a copy of the namespace; 0 or -ENOMEM */
+int mnt_namespace_enter(struct mnt_namespace *);    /* current, at its root; an errno */
 
 /* propagation.c. Attach and unmount everywhere in the peer group of the place, and in its receivers. */
+void propagation_enslave(struct mount *top);     /* a fresh copy, whose mounts are members of the originals' groups, receives from them */
 int propagate_attach(struct mount *, const struct path *at);    /* 0 or -ENOMEM, with nothing done */
 void propagate_umount(struct mount *top);
 bool propagate_busy(struct mount *);

@@ -7,6 +7,7 @@
  */
 #pragma once
 #include "list.h"
+#include "ns.h"
 #include "types.h"
 
 enum { IFF_UP = 1, IFF_BROADCAST = 2, IFF_LOOPBACK = 8, IFF_RUNNING = 0x40, IFF_MULTICAST = 0x1000, IFF_LOWER_UP = 0x10000 };
@@ -43,16 +44,16 @@ struct route {
 };
 
 struct net_namespace {
-    s32 refs;                               /* tasks' and sockets' */
-    u32 ino;                                /* of /proc/N/ns/net */
+    struct ns ns;
     int last_index;
     u16 last_port;
     bool forward;                           /* net.ipv4.ip_forward */
     struct list devices, routes;            /* the first device is lo */
 };
-struct net_namespace *net_namespace_new(void);      /* NULL: no memory */
-struct net_namespace *net_namespace_get(struct net_namespace *);
-void net_namespace_put(struct net_namespace *);     /* NULL is fine */
+struct net_namespace *net_namespace_new(struct user_ns *owner);     /* NULL: no memory */
+void net_namespace_free(struct net_namespace *);
+static inline struct net_namespace *net_namespace_get(struct net_namespace *net) { return (struct net_namespace *)ns_get(&net->ns); }
+static inline void net_namespace_put(struct net_namespace *net) { ns_put((struct ns *)net); }
 
 static inline u16 swap16(u16 x) { return x << 8 | x >> 8; }
 static inline u32 prefix_mask(int prefix) { return prefix ? __builtin_bswap32(~0u << (32 - prefix)) : 0; }

@@ -21,6 +21,7 @@ u64 sched_tick(u64 now);                    /* timer interrupt: ends the turn if
 struct task *task_create(const char *name); /* zeroed, with kernel stack and FPU image; no pid yet */
 struct process *process_create(struct task *leader); /* likewise, or NULL */
 void task_free(struct task *);              /* and its process, if it leads one */
+bool pid_in_use(pid_t);                     /* as that of a task, a group or a session */
 pid_t pid_allocate(void);                   /* -EAGAIN: none left */
 void task_publish(struct task *);           /* into the tables; then wake_task starts it */
 void task_unpublish(struct task *);
@@ -32,6 +33,7 @@ void kthread_start(void);
 /* Replace current's program. Kernel strings; argv and envp end with NULL. 0 or -errno. */
 int kernel_exec(const char *path, const char *const *argv, const char *const *envp);
 void vfork_done(struct task *);
+void reap_ended_children(struct process *);
 
 struct rusage;
 void process_usage(const struct process *, struct rusage *); /* of itself and the children it waited for */

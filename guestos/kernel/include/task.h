@@ -36,7 +36,9 @@ enum task_state {
 struct cred {
     uid_t uid, euid, suid, fsuid;
     gid_t gid, egid, sgid, fsgid;
+    struct user_ns *user_ns;                /* that the capabilities are for; referenced by the task */
     u64 cap_effective, cap_permitted, cap_inheritable, cap_bounding, cap_ambient;
+    u32 securebits;
     u32 group_count;
     gid_t groups[32];
 };
@@ -74,6 +76,7 @@ struct process {
     int stop_status;                        /* unreported stop signal or 0xffff for continued; 0 none */
     bool ended;                             /* waits to be waited for */
     bool did_exec;
+    bool subreaper;                         /* takes over orphans among its descendants */
     bool exiting;                           /* all threads end, and exit_status is settled */
     u32 live;                               /* threads that still use this; the last one out ends the process */
     struct sighand *sighand;                /* NULL once ended */
@@ -123,6 +126,8 @@ struct task {
     struct files *files;                    /* vfs.h */
     struct fs_context *fs;                  /* vfs.h: root, cwd, umask */
     struct net_namespace *net;              /* socket.h */
+    struct nsproxy *nsproxy;                /* ns.h: its other namespaces, and */
+    struct pid_ns *pid_ns;                  /* the one that its number is in: never another */
     struct cred cred;
     bool no_new_privs;                      /* exec never gives any; for good */
     struct trace *trace;                    /* trace.h; NULL: nobody traces it */
@@ -198,9 +203,9 @@ struct file *task_program(struct task *);   /* referenced, NULL if none: /proc/N
 bool task_mapping(struct task *, int n, struct mapping *);
 
 struct utsname { char sysname[65], nodename[65], release[65], version[65], machine[65], domainname[65]; };
-extern struct utsname system_name;          /* what uname says; sethostname changes nodename */
+#define RELEASE "6.1.0-ringzero"            /* the Linux whose ABI this is */
 
-bool capable(int capability);               /* current's effective set */
+bool capable(int capability);               /* of current in the first user namespace: ns.h has others */
 #define CAP_CHOWN 0
 #define CAP_DAC_OVERRIDE 1
 #define CAP_DAC_READ_SEARCH 2

@@ -7,6 +7,7 @@ struct text {
     size_t length, room;
     u64 version;                                /* of what it tells, for those who poll for another */
     int error;
+    const struct pid_ns *pid_ns;                /* whose numbers it tells */
 };
 void text_add(struct text *, const char *bytes, size_t n);
 void text_print(struct text *, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -203,6 +203,7 @@ struct superblock {
     u64 size_max;                   /* of a file, in bytes */
     struct block_device *device;    /* its files' pages are read from and written to it */
     struct list link, dirty;        /* among those with `commit`; inodes with dirty pages */
+    struct pid_ns *pid_ns;          /* whose processes it shows (procfs) */
     bool volatile_names;            /* don't cache names (procfs) */
     void *data;
     struct inode *root;
@@ -220,6 +221,7 @@ struct superblock {
 struct inode *inode_new(struct superblock *sb, u64 ino);    /* refs 1, zeroed; NULL: no memory */
 struct inode *inode_find(struct superblock *sb, u64 ino);   /* cached: one more reference, or NULL */
 struct inode *inode_anonymous(u32 mode);                    /* of no file system one could mount; NULL: no memory */
+struct timespec time_now(void);
 struct inode *inode_get(struct inode *);                    /* these two take NULL, too */
 void inode_put(struct inode *);
 void inode_touch(struct inode *, bool data_changed);        /* mtime if data_changed, and ctime */
@@ -273,6 +275,7 @@ int path_walk_user(int dirfd, const char __user *path, int flags, int allowed, s
 int path_walk_fd(int fd, struct path *out);
 int path_of_fd(int fd, struct path *out);                   /* and -EBADF for O_PATH */
 int path_of_file(const struct file *, struct path *out);
+int path_nameless(struct inode *, struct path *out);      /* of an object without a name; takes the inode's reference */
 /* The last component of a path, not looked up yet; `name` points into the text that was walked. */
 struct last {
     struct path dir;                /* referenced; a directory the caller may search */

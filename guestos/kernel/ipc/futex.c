@@ -1,6 +1,7 @@
 /* futex: sleeping on a word of user memory, with what C libraries' locks need of it. */
 #include "errno.h"
 #include "lib.h"
+#include "ns.h"
 #include "sched.h"
 #include "user.h"
 #include "vfs.h"
@@ -184,7 +185,7 @@ static void owner_died(u32 __user *word, bool only_pending) {
     u32 now;
     if ((u64)word & 3 || fault_in(current->mm, (u64)word, true, false) || get_user(now, word)) return;
     if (only_pending && !now) wake(word, false, 1, ANY); /* unlocked, and killed before it woke anybody */
-    if ((now & TID_MASK) != (u32)current->pid) return;
+    if ((now & TID_MASK) != (u32)pid_to(current->pid)) return;
     if (put_user((now & WAITERS) | OWNER_DIED, word)) return;
     if (now & WAITERS) wake(word, false, 1, ANY);
 }
@@ -212,7 +213,7 @@ long sys_set_robust_list(void *head, size_t size) {
 }
 
 long sys_get_robust_list(pid_t tid, void **head, size_t *size) {
-    struct task *t = tid ? task_find(tid) : current;
+    struct task *t = tid ? task_find_here(tid) : current;
     if (!t || t->kernel_thread) return -ESRCH;
     if (t->cred.uid != current->cred.uid && !capable(CAP_SYS_PTRACE)) return -EPERM;
     return put_user(sizeof(struct robust_list_head), size) || put_user(t->robust_list, head) ? -EFAULT : 0;

@@ -1,6 +1,7 @@
 /* The system calls of sockets: what programs pass, checked and copied, and control messages. */
 #include "lib.h"
 #include "mm.h"
+#include "ns.h"
 #include "task.h"
 #include "user.h"
 #include "socket.h"
@@ -137,9 +138,11 @@ static int rights_from_user(struct message *m, const int __user *from, size_t co
 static int cred_from_user(struct message *m, const struct ucred __user *from) {
     const struct cred *c = &current->cred;
     if (get_user(m->cred, from)) return -EFAULT;
-    bool may = (m->cred.pid == current->tgid || capable(CAP_SYS_ADMIN)) &&
-               (m->cred.uid == c->uid || m->cred.uid == c->euid || m->cred.uid == c->suid || capable(CAP_SETUID)) &&
-               (m->cred.gid == c->gid || m->cred.gid == c->egid || m->cred.gid == c->sgid || capable(CAP_SETGID));
+    m->cred = (struct ucred){ pid_from(current->pid_ns, m->cred.pid), uid_from(m->cred.uid), gid_from(m->cred.gid) };
+    if (m->cred.uid == ID_NONE || m->cred.gid == ID_NONE) return -EINVAL;
+    bool may = (m->cred.pid == current->tgid || ns_capable(c->user_ns, CAP_SYS_ADMIN)) &&
+               (m->cred.uid == c->uid || m->cred.uid == c->euid || m->cred.uid == c->suid || ns_capable(c->user_ns, CAP_SETUID)) &&
+               (m->cred.gid == c->gid || m->cred.gid == c->egid || m->cred.gid == c->sgid || ns_capable(c->user_ns, CAP_SETGID));
     return may ? 0 : -EPERM;
 }
 
@@ -189,6 +192,7 @@ static long receive_message(struct socket *s, struct file *f, struct msghdr *h, 
     struct address from = { 0 };
     struct message m = { .name = &from, .flags = flags | (waits(f) ? 0 : MSG_DONTWAIT) };
     long n = flags & (MSG_OOB | MSG_ERRQUEUE) ? -EOPNOTSUPP : socket_receive(s, io, &m);
+    m.cred = (struct ucred){ pid_to(m.cred.pid), uid_to(m.cred.uid), gid_to(m.cred.gid) };
     if (n >= 0 && s->options >> SO_PASSCRED & 1) control_to_user(h, &m, SCM_CREDENTIALS, &m.cred, sizeof(m.cred));
     if (n >= 0 && m.rights) rights_to_user(h, &m, flags & MSG_CMSG_CLOEXEC);
     rights_put(m.rights);

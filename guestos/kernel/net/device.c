@@ -92,23 +92,18 @@ int netdev_move(struct netdev *dev, struct net_namespace *net) {
     return 0;
 }
 
-struct net_namespace *net_namespace_new(void) {
-    static u32 last_ino = 4026531833 - 1;   /* Linux's number of the first one */
+struct net_namespace *net_namespace_new(struct user_ns *owner) {
     struct net_namespace *net = kzalloc(sizeof(*net));
     if (!net) return NULL;
-    *net = (struct net_namespace){ .refs = 1, .ino = ++last_ino, .devices = LIST_INIT(net->devices), .routes = LIST_INIT(net->routes) };
+    list_init(&net->devices);
+    list_init(&net->routes);
+    ns_init(&net->ns, NS_NET, owner);
     if (!IS_ERR(netdev_new(net, LOOPBACK, "lo"))) return net;
-    kfree(net);
+    ns_put(&net->ns);
     return NULL;
 }
 
-struct net_namespace *net_namespace_get(struct net_namespace *net) {
-    net->refs++;
-    return net;
-}
-
-void net_namespace_put(struct net_namespace *net) {
-    if (!net || --net->refs) return;
+void net_namespace_free(struct net_namespace *net) {
     while (!list_empty(&net->devices)) netdev_delete(net_loopback(net));
     kfree(net);
 }

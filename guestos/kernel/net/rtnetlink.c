@@ -260,7 +260,7 @@ int rtnetlink(struct request *r, size_t length) {
     const u8 *family = r->body = r->header + 1;
     if (length < 1) return 0;
     if (object < 0 || object >= (int)ARRAY_SIZE(objects)) return -EOPNOTSUPP;
-    if (!get && !capable(CAP_NET_ADMIN)) return -EPERM;
+    if (!get && !ns_capable(r->from->net->ns.owner, CAP_NET_ADMIN)) return -EPERM;
     if (dump && *family && *family != AF_INET && object) return 0;      /* of that family there is nothing */
     size_t size = objects[object].size;
     if (dump) return objects[object].get(r, true);

@@ -9,6 +9,7 @@
 #include "trace.h"
 #include "user.h"
 #include "device.h"
+#include "ns.h"
 #include "vfs.h"
 #include "vm.h"
 #include "syscalls.h"
@@ -141,15 +142,20 @@ static int find_program(struct exec *x) {
  * capabilities by capabilities(7), files having none. Whether they aren't the user's own. */
 static bool new_credentials(struct cred *c, const struct file *file) {
     *c = current->cred;
-    u32 mode = file->path.mnt->flags & MS_NOSUID || current->no_new_privs || !trace_allows_privileges() ? 0 : file->inode->mode;
-    if (mode & S_ISUID) c->euid = file->inode->uid;
-    if (mode & S_ISGID && mode & 010) c->egid = file->inode->gid;
+    const struct inode *inode = file->inode;
+    const struct mount *mnt = file->path.mnt;
+    bool ours = mnt->ns && user_ns_is_below(c->user_ns, mnt->ns->ns.owner) && id_up(&c->user_ns->uids, inode->uid) != ID_NONE && id_up(&c->user_ns->gids, inode->gid) != ID_NONE;
+    u32 root = id_down(&c->user_ns->uids, 0), mode = !ours || mnt->flags & MS_NOSUID || current->no_new_privs || !trace_allows_privileges() ? 0 : inode->mode;
+    if (mode & S_ISUID) c->euid = inode->uid;
+    if (mode & S_ISGID && mode & 010) c->egid = inode->gid;
     c->suid = c->fsuid = c->euid;
     c->sgid = c->fsgid = c->egid;
     bool changed = c->euid != c->uid || c->egid != c->gid;
     if (changed) c->cap_ambient = 0;
-    c->cap_permitted = c->uid && c->euid ? c->cap_ambient : c->cap_inheritable | c->cap_bounding;
-    c->cap_effective = c->euid ? c->cap_ambient : c->cap_permitted;
+    bool privileged = !(c->securebits & SECBIT_NOROOT) && (c->uid == root || c->euid == root);
+    c->cap_permitted = privileged ? c->cap_inheritable | c->cap_bounding : c->cap_ambient;
+    c->cap_effective = privileged && c->euid == root ? c->cap_permitted : c->cap_ambient;
+    c->securebits &= ~SECBIT_KEEP_CAPS;
     return changed;
 }
 

@@ -11,6 +11,7 @@
 #include "vm.h"
 #include "abi.h"
 #include "device.h"
+#include "ns.h"
 #include "syscalls.h"
 
 #define WNOHANG 1
@@ -54,7 +55,8 @@ static noreturn void machine_down(int status) {
 
 /* To its parent, or its tracer. */
 static void child_signal(struct process *parent, struct process *child, int code, int status) {
-    struct siginfo info = { .si_signo = SIGCHLD, .si_code = code, .si_pid = child->pid, .si_uid = child->leader->cred.uid, .si_status = status };
+    struct siginfo info = { .si_signo = SIGCHLD, .si_code = code, .si_pid = pid_in(parent->leader->pid_ns, child->pid),
+                            .si_uid = uid_in(parent->leader->cred.user_ns, child->leader->cred.uid), .si_status = status };
     if (code < CLD_STOPPED) info.si_signo = parent == child->parent ? child->exit_signal : SIGCHLD;
     else if (parent->sighand->action[SIGCHLD - 1].flags & SA_NOCLDSTOP) info.si_signo = 0;
     if (info.si_signo) send_signal_info(parent, NULL, &info);
@@ -77,8 +79,17 @@ static void child_ended_signal(struct process *to, struct process *p) {
     child_signal(to, p, killer ? CLD_KILLED : CLD_EXITED, killer ? killer : p->exit_status >> 8);
 }
 
+/* Who takes the children over: an ancestor that asked for it, or init. Of a namespace's init what is left is its parent's. */
+static struct process *reaper(const struct process *p) {
+    const struct pid_ns *ns = p->leader->pid_ns;
+    if (ns->init == p || !ns->init) return ns->parent && ns->parent->init ? ns->parent->init : init_pid_ns.init;
+    for (struct process *up = p->parent; up && up != ns->init && up->leader->pid_ns == ns; up = up->parent)
+        if (up->subreaper && !up->ended && !up->exiting) return up;
+    return ns->init;
+}
+
 static void give_away_children(struct process *p) {
-    struct process *init = process_find(1), *child, *next;
+    struct process *init = reaper(p), *child, *next;
     list_for_each_safe(child, next, &p->children, sibling) {
         list_del(&child->sibling);
         child->parent = init;
@@ -141,6 +152,7 @@ noreturn void task_exit(int status) {
     bool last = list_empty(&p->threads);
     if (last && !p->exiting) p->exit_status = status;
     if (last && p->pid == 1) machine_down(p->exit_status);
+    if (last && is_ns_init(p)) pid_ns_end(p);
     if (!last) signals_offer(p);            /* what we might have taken */
     if (!last && process_stopped(p)) notify_parent_stopped(p, p->stopping << 8 | 0x7f);
     futex_exit(t);
@@ -210,9 +222,9 @@ static pid_t report(struct wait *w, const struct task *t, int code, int status) 
     const struct process *p = t->process;
     int killer = status & 0x7f, detail = code == CLD_CONTINUED ? SIGCONT : code == CLD_KILLED ? killer : status >> 8;
     w->status = status;
-    w->info = (struct siginfo){ .si_signo = SIGCHLD, .si_code = code, .si_pid = t->pid, .si_uid = t->cred.uid, .si_status = detail };
+    w->info = (struct siginfo){ .si_signo = SIGCHLD, .si_code = code, .si_pid = pid_to(t->pid), .si_uid = uid_to(t->cred.uid), .si_status = detail };
     process_usage(p, &w->usage);
-    return t->pid;
+    return w->info.si_pid;
 }
 
 static int end_code(const struct process *p) { return p->exit_status & 0x7f ? CLD_KILLED : CLD_EXITED; }
@@ -256,7 +268,13 @@ static long look(struct wait *w) {
     return look_traced(w, result);
 }
 
+void reap_ended_children(struct process *p) {
+    struct process *child, *next;
+    list_for_each_safe(child, next, &p->children, sibling) if (child->ended) reap(child);
+}
+
 static long wait(struct wait *w) {
+    if (w->id > 0 && !(w->id = pid_from(current->pid_ns, w->id))) return -ECHILD;
     if (w->options & WNOTHREAD && current->process->live > 1) return -EINVAL; /* parents are processes here */
     long found = look(w);
     if (found || w->options & WNOHANG) return found;

@@ -2,6 +2,8 @@
 #include "cgroup.h"
 #include "errno.h"
 #include "lib.h"
+#include "mount.h"
+#include "ns.h"
 #include "net.h"
 #include "sched.h"
 #include "seccomp.h"
@@ -26,12 +28,11 @@
 #define CLONE_DETACHED 0x400000UL
 #define CLONE_UNTRACED 0x800000UL
 #define CLONE_CHILD_SETTID 0x1000000UL
-#define CLONE_NEWNET 0x40000000UL
 #define CLONE_CLEAR_SIGHAND 0x100000000UL
 #define CLONE_INTO_CGROUP 0x200000000UL
 #define SUPPORTED (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD | CLONE_SYSVSEM | \
                    CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED | \
-                   CLONE_CHILD_SETTID | CLONE_NEWNET | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP)
+                   CLONE_CHILD_SETTID | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP | CLONE_NEW_ALL)
 
 struct clone_args {                         /* clone3's; and how the other calls are told here */
     u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
@@ -64,8 +65,19 @@ static int copy_resources(struct task *child, struct task *parent, const struct 
     child->files = flags & CLONE_FILES ? files_get(parent->files) : files_copy(parent->files);
     child->fs = flags & CLONE_FS ? fs_get(parent->fs) : fs_copy(parent->fs);
     child->mm = flags & CLONE_VM ? mm_get(parent->mm) : mm_copy(parent->mm);
-    child->net = flags & CLONE_NEWNET ? net_namespace_new() : net_namespace_get(parent->net);
-    if (p && child->files && child->fs && child->mm && child->net) {
+    child->cred = parent->cred;
+    ns_get(&child->cred.user_ns->ns);
+    error = flags & CLONE_NEWUSER ? user_ns_new(&child->cred) : 0;
+    struct user_ns *owner = child->cred.user_ns;
+    if (!error && flags & CLONE_NEW_ALL && !(flags & CLONE_NEWUSER) && !ns_capable(owner, CAP_SYS_ADMIN)) error = -EPERM;
+    child->net = flags & CLONE_NEWNET ? net_namespace_new(owner) : net_namespace_get(parent->net);
+    struct nsproxy *proxy = error ? ERR_PTR(error) : nsproxy_copy(parent->nsproxy, flags, owner);
+    if (IS_ERR(proxy)) error = PTR_ERR(proxy);
+    else child->nsproxy = proxy, child->pid_ns = (struct pid_ns *)ns_get(&proxy->pid->ns);
+    if (!error && (!p || !child->files || !child->fs || !child->mm || !child->net)) error = -ENOMEM;
+    if (!error && flags & CLONE_NEWNS) error = mnt_namespace_unshare(child->fs, owner);
+    if (!error) error = pid_ns_join(child, child->pid_ns);
+    if (!error) {
         if (p != parent->process) cgroup_process_begins(p, cgroup);
         return 0;
     }
@@ -75,13 +87,15 @@ static int copy_resources(struct task *child, struct task *parent, const struct 
     if (child->fs) fs_put(child->fs);
     net_namespace_put(child->net);
     mm_put(child->mm);
-    return -ENOMEM;
+    return error;
 }
 
 static bool valid(const struct clone_args *a) {
     u64 flags = a->flags;
     return !(flags & ~SUPPORTED) && !(flags & CLONE_SIGHAND && !(flags & CLONE_VM)) && !(flags & CLONE_THREAD && !(flags & CLONE_SIGHAND)) &&
-           !(flags & CLONE_SIGHAND && flags & CLONE_CLEAR_SIGHAND) && !(flags & CLONE_PARENT && current->process->pid == 1) &&
+           !(flags & CLONE_SIGHAND && flags & CLONE_CLEAR_SIGHAND) && !(flags & CLONE_PARENT && is_ns_init(current->process)) &&
+           !(flags & CLONE_THREAD && flags & (CLONE_NEWUSER | CLONE_NEWPID)) && !(flags & CLONE_FS && flags & (CLONE_NEWNS | CLONE_NEWUSER)) &&
+           !(flags & (CLONE_THREAD | CLONE_NEWPID) && current->nsproxy->pid != current->pid_ns) &&
            a->exit_signal <= SIGNALS;
 }
 
@@ -90,20 +104,20 @@ static long do_fork(const struct clone_args *a) {
     u64 flags = a->flags;
     if (!valid(a)) return -EINVAL;
     if (flags & CLONE_SETTLS && a->tls >= USER_TOP) return -EPERM;
-    if (flags & CLONE_NEWNET && !capable(CAP_SYS_ADMIN)) return -EPERM;
     if (parent->killed) return -EAGAIN;     /* a child would not know that it is to end, too */
     pid_t pid = pid_allocate();
     if (pid < 0) return pid;
+    pid_ns_forget(pid);                     /* whatever had it before */
     struct task *child = task_create(parent->comm);
     if (!child) return -ENOMEM;
+    child->pid = pid;
     int error = copy_resources(child, parent, a);
     if (error) {
+        pid_ns_forget(pid);
         task_free(child);
         return error;
     }
-    child->pid = pid;
     child->tgid = flags & CLONE_THREAD ? parent->tgid : pid;
-    child->cred = parent->cred;
     child->blocked = parent->blocked;
     if (!(flags & CLONE_VM) || flags & CLONE_VFORK) {
         child->altstack_base = parent->altstack_base;
@@ -121,15 +135,18 @@ static long do_fork(const struct clone_args *a) {
     if (a->stack) frame->rsp = a->stack + a->stack_size;
     task_prepare_start(child, fork_start, 0, 0);
 
-    if (flags & CLONE_PARENT_SETTID) put_user(pid, (int *)a->parent_tid);
+    pid_t seen = pid_to(pid);
+    if (flags & CLONE_PARENT_SETTID) put_user(seen, (int *)a->parent_tid);
     if (flags & CLONE_CHILD_SETTID) {
         /* Into the child's memory, which is ours if it is shared. */
-        if (flags & CLONE_VM) put_user(pid, (int *)a->child_tid);
-        else mm_write(child->mm, a->child_tid, &pid, sizeof(pid));
+        pid_t own = pid_in(child->pid_ns, pid);
+        if (flags & CLONE_VM) put_user(own, (int *)a->child_tid);
+        else mm_write(child->mm, a->child_tid, &own, sizeof(own));
     }
     if (!(flags & CLONE_THREAD)) list_add_tail(&child->process->parent->children, &child->process->sibling);
     seccomp_fork(child, parent);
     int event = flags & CLONE_VFORK ? PTRACE_EVENT_VFORK : a->exit_signal != SIGCHLD ? PTRACE_EVENT_CLONE : PTRACE_EVENT_FORK;
+    if (!child->pid_ns->init) child->pid_ns->init = child->process;
     task_publish(child);
     if (flags & CLONE_VFORK) {
         child->vfork_parent = parent;
@@ -139,7 +156,7 @@ static long do_fork(const struct clone_args *a) {
     wake_task(child);
     if (!(flags & CLONE_UNTRACED)) trace_event(event, pid);
     if (flags & CLONE_VFORK) wait_event(&parent->process->child_event, !parent->vforking);
-    return pid;
+    return seen;
 }
 
 /* The child no longer uses our memory: by exec or by exit. */

@@ -8,6 +8,7 @@
 #include "errno.h"
 #include "lib.h"
 #include "mm.h"
+#include "ns.h"
 #include "sched.h"
 #include "trace.h"
 #include "vm.h"
@@ -152,8 +153,8 @@ static bool ignores(const struct process *p, int signo) {
     void *handler = p->sighand->action[signo - 1].handler;
     if (handler == SIG_IGN) return true;
     if (handler != SIG_DFL) return false;
-    /* The first process gets only what it asked for: nobody could be told of its death. */
-    return p->pid == 1 || IGNORED_BY_DEFAULT & SIG_BIT(signo);
+    /* The first process of a namespace gets only what it asked for. */
+    return is_ns_init(p) || IGNORED_BY_DEFAULT & SIG_BIT(signo);
 }
 
 static void resume(struct process *p) {

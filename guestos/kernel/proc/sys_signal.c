@@ -2,6 +2,7 @@
 #include "abi.h"
 #include "errno.h"
 #include "lib.h"
+#include "ns.h"
 #include "sched.h"
 #include "user.h"
 #include "syscalls.h"
@@ -71,15 +72,29 @@ long sys_pause(void) {
 
 bool may_signal(const struct process *target, int signo) {
     const struct cred *c = &current->cred, *to = &target->leader->cred;
-    return capable(CAP_KILL) || c->euid == to->suid || c->euid == to->uid || c->uid == to->suid || c->uid == to->uid ||
+    return ns_capable(to->user_ns, CAP_KILL) || c->euid == to->suid || c->euid == to->uid || c->uid == to->suid || c->uid == to->uid ||
            (signo == SIGCONT && target->sid == current->process->sid);
+}
+
+static void init_kill(struct process *p, int signo) {
+    if (signo != SIGKILL || p->exiting) return;
+    p->exiting = true;
+    p->exit_status = SIGKILL;
+    threads_kill(p, NULL);
 }
 
 /* To a process, or to one thread of it. Signal 0 only asks. */
 static int send_checked(struct process *p, struct task *thread, const struct siginfo *info) {
     if (!valid_signal(info->si_signo)) return -EINVAL;
     if (!may_signal(p, info->si_signo)) return -EPERM;
-    if (info->si_signo) send_signal_info(p, thread, info);
+    if (!info->si_signo) return 0;
+    struct siginfo seen = *info;            /* with the numbers of where it goes */
+    const struct task *to = p->leader;
+    if (info->si_code <= 0) seen.si_pid = pid_in(to->pid_ns, info->si_pid), seen.si_uid = uid_in(to->cred.user_ns, info->si_uid);
+    /* Its own family can't end a namespace's init; from outside SIGKILL and SIGSTOP are meant. */
+    if (is_ns_init(p) && p->pid != 1 && !pid_in(to->pid_ns, current->tgid) && SIG_BIT(info->si_signo) & (SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP)))
+        init_kill(p, info->si_signo);
+    else send_signal_info(p, thread, &seen);
     return 0;
 }
 
@@ -103,21 +118,22 @@ static int send_where(int signo, bool (*match)(const struct process *, pid_t), p
 }
 
 static bool in_group(const struct process *p, pid_t pgid) { return p->pgid == pgid; }
-static bool not_us(const struct process *p, pid_t unused) { return p->pid > 1 && p != current->process; }
+static bool not_us(const struct process *p, pid_t unused) { return pid_to(p->pid) > 1 && p != current->process; }
 
 long sys_kill(pid_t pid, int signo) {
     struct siginfo info = info_of(signo, SI_USER);
     if (pid == -1) return send_where(signo, not_us, 0);
+    if (pid < 0 && !(pid = -pid_from(current->pid_ns, -pid))) return -ESRCH;
     if (pid <= 0) return send_where(signo, in_group, pid ? -pid : current->process->pgid);
-    struct process *p = process_find(pid);
+    struct process *p = process_find_here(pid);
     return p ? send_checked(p, NULL, &info) : -ESRCH;
 }
 
 /* tgid 0: of whichever process. */
 static long send_thread(pid_t tgid, pid_t tid, const struct siginfo *info) {
     if (tgid < 0 || tid <= 0) return -EINVAL;
-    struct task *t = task_find(tid);
-    return t && !t->kernel_thread && (!tgid || t->tgid == tgid) ? send_checked(t->process, t, info) : -ESRCH;
+    struct task *t = task_find_here(tid);
+    return t && !t->kernel_thread && (!tgid || t->tgid == pid_from(current->pid_ns, tgid)) ? send_checked(t->process, t, info) : -ESRCH;
 }
 
 long sys_tgkill(pid_t tgid, pid_t tid, int signo) {
@@ -134,14 +150,14 @@ long sys_tkill(pid_t tid, int signo) {
 static int info_from_user(struct siginfo *info, const struct siginfo __user *from, int signo, pid_t pid) {
     if (get_user(*info, from)) return -EFAULT;
     info->si_signo = signo;
-    return (info->si_code >= 0 || info->si_code == SI_TKILL) && pid != current->tgid ? -EPERM : 0;
+    return (info->si_code >= 0 || info->si_code == SI_TKILL) && pid != pid_to(current->tgid) ? -EPERM : 0;
 }
 
 long sys_rt_sigqueueinfo(pid_t pid, int signo, const struct siginfo *from) {
     struct siginfo info;
     int error = info_from_user(&info, from, signo, pid);
     if (error) return error;
-    struct process *p = pid > 0 ? process_find(pid) : NULL;
+    struct process *p = pid > 0 ? process_find_here(pid) : NULL;
     return p ? send_checked(p, NULL, &info) : -ESRCH;
 }
 

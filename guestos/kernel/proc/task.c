@@ -4,6 +4,7 @@
 #include "errno.h"
 #include "lib.h"
 #include "mm.h"
+#include "ns.h"
 #include "sched.h"
 #include "seccomp.h"
 #include "trace.h"
@@ -28,7 +29,7 @@ struct process *process_find(pid_t pid) {
     return t && !t->kernel_thread ? t->process : NULL;
 }
 
-static bool pid_in_use(pid_t pid) {
+bool pid_in_use(pid_t pid) {
     if (task_find(pid)) return true;
     struct process *p;
     for_each_process(p) if (p->pgid == pid || p->sid == pid) return true;
@@ -60,6 +61,9 @@ struct task *task_create(const char *name) {
     t->state = TASK_BLOCKED;
     t->call_limit = syscall_count;
     t->start_time = ktime();
+    t->nsproxy = &init_nsproxy;
+    t->pid_ns = &init_pid_ns;
+    t->cred.user_ns = &init_user_ns;
     list_init(&t->run_link);
     list_init(&t->thread_link);
     return t;
@@ -80,6 +84,9 @@ struct process *process_create(struct task *leader) {
 void task_free(struct task *t) {
     if (t->kstack) kstack_free(t->kstack);
     kfree(t->fpu);
+    nsproxy_put(t->nsproxy);
+    ns_put(&t->pid_ns->ns);
+    ns_put(&t->cred.user_ns->ns);
     filter_put(t->filter);
     trace_drop(t);
     if (t->process && t->process->leader == t) {
@@ -163,8 +170,6 @@ struct task *kthread_create(void (*fn)(void *), void *argument, const char *name
     task_publish(t);
     return t;
 }
-
-bool capable(int capability) { return current->cred.cap_effective >> capability & 1; }
 
 /* The frame's physical page stays owned by the address space while it is copied: no sleep between
  * finding it and the copy. */

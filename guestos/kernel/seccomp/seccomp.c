@@ -6,6 +6,7 @@
 #include "errno.h"
 #include "lib.h"
 #include "mm.h"
+#include "ns.h"
 #include "sched.h"
 #include "user.h"
 #include "syscalls.h"
@@ -97,7 +98,7 @@ static long install(u32 flags, struct filter *f) {
     if (f->total > TOTAL_MAX) return -ENOMEM;
     if (flags & TSYNC) for_each_thread(other, t->process)
         if (other != t && (other->seccomp == SECCOMP_STRICT || !is_ancestor(other->filter, t->filter)))
-            return flags & TSYNC_ESRCH ? -ESRCH : other->pid;
+            return flags & TSYNC_ESRCH ? -ESRCH : pid_to(other->pid);
     f->before = filter_get(t->filter);
     restrict_task(t, SECCOMP_FILTER, f);
     if (flags & TSYNC) for_each_thread(other, t->process) {
@@ -112,7 +113,7 @@ static long set_filter(u32 flags, const void *program) {
     if (flags & ~(TSYNC | LOG | SPEC_ALLOW | TSYNC_ESRCH)) return -EINVAL;
     if (copy_from_user(&from, program, sizeof(from))) return -EFAULT;
     if (!from.length || from.length > LENGTH_MAX) return -EINVAL;
-    if (!current->no_new_privs && !capable(CAP_SYS_ADMIN)) return -EACCES;
+    if (!current->no_new_privs && !ns_capable(current->cred.user_ns, CAP_SYS_ADMIN)) return -EACCES;
     struct filter *f = kzalloc(sizeof(*f) + from.length * sizeof(struct bpf));
     if (!f) return -ENOMEM;
     f->refs = 1;

@@ -1,6 +1,7 @@
 /* System calls on identity: process, group and session numbers; user and group ids. */
 #include "errno.h"
 #include "lib.h"
+#include "ns.h"
 #include "sched.h"
 #include "user.h"
 #include "vm.h"
@@ -8,17 +9,17 @@
 
 #define UNCHANGED ((u32)-1)
 
-long sys_getpid(void) { return current->tgid; }
-long sys_gettid(void) { return current->pid; }
-long sys_getppid(void) { return current->process->parent ? current->process->parent->pid : 0; }
-long sys_getuid(void) { return current->cred.uid; }
-long sys_geteuid(void) { return current->cred.euid; }
-long sys_getgid(void) { return current->cred.gid; }
-long sys_getegid(void) { return current->cred.egid; }
+long sys_getpid(void) { return pid_to(current->tgid); }
+long sys_gettid(void) { return pid_to(current->pid); }
+long sys_getppid(void) { return current->process->parent ? pid_to(current->process->parent->pid) : 0; }
+long sys_getuid(void) { return uid_to(current->cred.uid); }
+long sys_geteuid(void) { return uid_to(current->cred.euid); }
+long sys_getgid(void) { return gid_to(current->cred.gid); }
+long sys_getegid(void) { return gid_to(current->cred.egid); }
 
 /* ---- process groups and sessions ------------------------------------------------------------------ */
 
-static struct process *find_or_self(pid_t pid) { return pid ? process_find(pid) : current->process; }
+static struct process *find_or_self(pid_t pid) { return pid ? process_find_here(pid) : current->process; }
 
 static bool group_in_session(pid_t pgid, pid_t sid) {
     struct process *p;
@@ -31,9 +32,9 @@ long sys_setpgid(pid_t pid, pid_t pgid) {
     if (pgid < 0 || (!pgid && pid < 0)) return -EINVAL;
     struct process *p = find_or_self(pid);
     if (!p) return -ESRCH;
-    if (pid && p->pid != pid) return -EINVAL; /* a thread that doesn't lead */
+    if (pid && pid_to(p->pid) != pid) return -EINVAL; /* a thread that doesn't lead */
     if (p != self && p->parent != self) return -ESRCH;
-    if (!pgid) pgid = p->pid;
+    pgid = pgid ? pid_from(current->pid_ns, pgid) : p->pid;
     if (p != self && p->sid != self->sid) return -EPERM;
     if (p != self && p->did_exec) return -EACCES;
     if (p->sid == p->pid) return -EPERM;
@@ -44,14 +45,14 @@ long sys_setpgid(pid_t pid, pid_t pgid) {
 
 long sys_getpgid(pid_t pid) {
     struct process *p = find_or_self(pid);
-    return p ? p->pgid : -ESRCH;
+    return p ? pid_to(p->pgid) : -ESRCH;
 }
 
-long sys_getpgrp(void) { return current->process->pgid; }
+long sys_getpgrp(void) { return pid_to(current->process->pgid); }
 
 long sys_getsid(pid_t pid) {
     struct process *p = find_or_self(pid);
-    return p ? p->sid : -ESRCH;
+    return p ? pid_to(p->sid) : -ESRCH;
 }
 
 long sys_setsid(void) {
@@ -59,25 +60,33 @@ long sys_setsid(void) {
     for_each_process(p) if (p->pgid == self->pid) return -EPERM;
     self->pgid = self->sid = self->pid;
     self->tty = NULL;
-    return self->pid;
+    return pid_to(self->pid);
 }
 
 /* ---- credentials ---------------------------------------------------------------------------------- */
 
 /* Leaving uid 0 for good gives the capabilities up, as on Linux (capabilities(7)). */
 static void user_ids_changed(struct cred *c, uid_t old_uid, uid_t old_euid, uid_t old_suid) {
-    bool was_root = !old_uid || !old_euid || !old_suid, is_root = !c->uid || !c->euid || !c->suid;
-    if (was_root && !is_root) c->cap_permitted = c->cap_effective = c->cap_ambient = 0;
-    if (!old_euid && c->euid) c->cap_effective = 0;
-    if (old_euid && !c->euid) c->cap_effective = c->cap_permitted;
+    u32 root = id_down(&c->user_ns->uids, 0);
+    bool was_root = old_uid == root || old_euid == root || old_suid == root;
     c->fsuid = c->euid;
     if (c->euid != old_euid) current->mm->dumpable = false;
+    if (c->securebits & SECBIT_NO_SETUID_FIXUP) return;
+    if (was_root && c->uid != root && c->euid != root && c->suid != root) {
+        if (!(c->securebits & SECBIT_KEEP_CAPS)) c->cap_permitted = c->cap_effective = 0;
+        c->cap_ambient = 0;
+    }
+    if (old_euid == root && c->euid != root) c->cap_effective = 0;
+    if (old_euid != root && c->euid == root) c->cap_effective = c->cap_permitted;
 }
 
 long sys_setresuid(uid_t uid, uid_t euid, uid_t suid) {
     struct cred *c = &current->cred, old = *c;
     uid_t wanted[] = { uid, euid, suid };
-    if (!capable(CAP_SETUID))
+    for (int i = 0; i < 3; i++)
+        if (wanted[i] != UNCHANGED && (wanted[i] = uid_from(wanted[i])) == ID_NONE) return -EINVAL;
+    uid = wanted[0], euid = wanted[1], suid = wanted[2];
+    if (!ns_capable(c->user_ns, CAP_SETUID))
         for (int i = 0; i < 3; i++)
             if (wanted[i] != UNCHANGED && wanted[i] != c->uid && wanted[i] != c->euid && wanted[i] != c->suid) return -EPERM;
     if (uid != UNCHANGED) c->uid = uid;
@@ -90,7 +99,10 @@ long sys_setresuid(uid_t uid, uid_t euid, uid_t suid) {
 long sys_setresgid(gid_t gid, gid_t egid, gid_t sgid) {
     struct cred *c = &current->cred;
     gid_t wanted[] = { gid, egid, sgid };
-    if (!capable(CAP_SETGID))
+    for (int i = 0; i < 3; i++)
+        if (wanted[i] != UNCHANGED && (wanted[i] = gid_from(wanted[i])) == ID_NONE) return -EINVAL;
+    gid = wanted[0], egid = wanted[1], sgid = wanted[2];
+    if (!ns_capable(c->user_ns, CAP_SETGID))
         for (int i = 0; i < 3; i++)
             if (wanted[i] != UNCHANGED && wanted[i] != c->gid && wanted[i] != c->egid && wanted[i] != c->sgid) return -EPERM;
     if (gid != UNCHANGED) c->gid = gid;
@@ -102,36 +114,36 @@ long sys_setresgid(gid_t gid, gid_t egid, gid_t sgid) {
 
 long sys_setuid(uid_t uid) {
     if (uid == UNCHANGED) return -EINVAL;
-    return capable(CAP_SETUID) ? sys_setresuid(uid, uid, uid) : sys_setresuid(UNCHANGED, uid, UNCHANGED);
+    return ns_capable(current->cred.user_ns, CAP_SETUID) ? sys_setresuid(uid, uid, uid) : sys_setresuid(UNCHANGED, uid, UNCHANGED);
 }
 
 long sys_setgid(gid_t gid) {
     if (gid == UNCHANGED) return -EINVAL;
-    return capable(CAP_SETGID) ? sys_setresgid(gid, gid, gid) : sys_setresgid(UNCHANGED, gid, UNCHANGED);
+    return ns_capable(current->cred.user_ns, CAP_SETGID) ? sys_setresgid(gid, gid, gid) : sys_setresgid(UNCHANGED, gid, UNCHANGED);
 }
 
 long sys_setreuid(uid_t uid, uid_t euid) {
     struct cred *c = &current->cred;
-    bool saves = uid != UNCHANGED || (euid != UNCHANGED && euid != c->uid);
-    uid_t new_euid = euid != UNCHANGED ? euid : c->euid;
+    bool saves = uid != UNCHANGED || (euid != UNCHANGED && euid != uid_to(c->uid));
+    uid_t new_euid = euid != UNCHANGED ? euid : uid_to(c->euid);
     return sys_setresuid(uid, euid, saves ? new_euid : UNCHANGED);
 }
 
 long sys_setregid(gid_t gid, gid_t egid) {
     struct cred *c = &current->cred;
-    bool saves = gid != UNCHANGED || (egid != UNCHANGED && egid != c->gid);
-    gid_t new_egid = egid != UNCHANGED ? egid : c->egid;
+    bool saves = gid != UNCHANGED || (egid != UNCHANGED && egid != gid_to(c->gid));
+    gid_t new_egid = egid != UNCHANGED ? egid : gid_to(c->egid);
     return sys_setresgid(gid, egid, saves ? new_egid : UNCHANGED);
 }
 
 long sys_getresuid(uid_t *uid, uid_t *euid, uid_t *suid) {
     const struct cred *c = &current->cred;
-    return put_user(c->uid, uid) || put_user(c->euid, euid) || put_user(c->suid, suid) ? -EFAULT : 0;
+    return put_user(uid_to(c->uid), uid) || put_user(uid_to(c->euid), euid) || put_user(uid_to(c->suid), suid) ? -EFAULT : 0;
 }
 
 long sys_getresgid(gid_t *gid, gid_t *egid, gid_t *sgid) {
     const struct cred *c = &current->cred;
-    return put_user(c->gid, gid) || put_user(c->egid, egid) || put_user(c->sgid, sgid) ? -EFAULT : 0;
+    return put_user(gid_to(c->gid), gid) || put_user(gid_to(c->egid), egid) || put_user(gid_to(c->sgid), sgid) ? -EFAULT : 0;
 }
 
 long sys_getgroups(int size, gid_t *list) {
@@ -139,15 +151,20 @@ long sys_getgroups(int size, gid_t *list) {
     if (size < 0) return -EINVAL;
     if (!size) return c->group_count;
     if ((u32)size < c->group_count) return -EINVAL;
-    return copy_to_user(list, c->groups, c->group_count * sizeof(gid_t)) ? -EFAULT : (long)c->group_count;
+    for (u32 i = 0; i < c->group_count; i++)
+        if (put_user(gid_to(c->groups[i]), &list[i])) return -EFAULT;
+    return c->group_count;
 }
 
 long sys_setgroups(size_t size, const gid_t *list) {
     struct cred *c = &current->cred;
     gid_t groups[ARRAY_SIZE(c->groups)];
-    if (!capable(CAP_SETGID)) return -EPERM;
+    const struct user_ns *ns = c->user_ns;
+    if (!ns_capable(c->user_ns, CAP_SETGID) || ns->setgroups_denied || !ns->gids.count) return -EPERM;
     if (size > ARRAY_SIZE(groups)) return -EINVAL;
     if (copy_from_user(groups, list, size * sizeof(gid_t))) return -EFAULT;
+    for (size_t i = 0; i < size; i++)
+        if ((groups[i] = gid_from(groups[i])) == ID_NONE) return -EINVAL;
     memcpy(c->groups, groups, sizeof(groups));
     c->group_count = size;
     return 0;

@@ -6,26 +6,12 @@
 #include "io.h"
 #include "lib.h"
 #include "mm.h"
+#include "ns.h"
 #include "sched.h"
 #include "user.h"
 #include "vfs.h"
 #include "vm.h"
 #include "syscalls.h"
-
-#define RELEASE "6.1.0-ringzero"            /* the Linux whose ABI this is */
-
-struct utsname system_name = { "Linux", "ringzero", RELEASE, "#1", "x86_64", "(none)" };
-
-long sys_uname(struct utsname *to) { return put_user(system_name, to); }
-
-long sys_sethostname(const char *name, size_t length) {
-    char copy[sizeof(system_name.nodename)] = { 0 };
-    if (!capable(CAP_SYS_ADMIN)) return -EPERM;
-    if (length >= sizeof(copy)) return -EINVAL;
-    if (copy_from_user(copy, name, length)) return -EFAULT;
-    memcpy(system_name.nodename, copy, sizeof(copy));
-    return 0;
-}
 
 long sys_sysinfo(struct sysinfo *to) {
     struct memory_stats m;
@@ -91,11 +77,12 @@ long sys_arch_prctl(int option, u64 addr) {
 #define PR_SET_PDEATHSIG 1
 #define PR_GET_DUMPABLE 3
 #define PR_SET_DUMPABLE 4
+#define PR_SET_CHILD_SUBREAPER 36
+#define PR_GET_CHILD_SUBREAPER 37
 #define PR_SET_NAME 15
 #define PR_GET_NAME 16
 #define PR_GET_SECCOMP 21
 #define PR_SET_SECCOMP 22
-#define PR_CAPBSET_READ 23
 #define PR_SET_NO_NEW_PRIVS 38
 #define PR_GET_NO_NEW_PRIVS 39
 
@@ -106,6 +93,8 @@ long sys_prctl(int option, u64 a, u64 b, u64 c, u64 d) {
     switch (option) {
     case PR_GET_DUMPABLE: return t->mm->dumpable;
     case PR_SET_DUMPABLE: return a > 1 ? -EINVAL : (t->mm->dumpable = a, 0);
+    case PR_SET_CHILD_SUBREAPER: return t->process->subreaper = a, 0;
+    case PR_GET_CHILD_SUBREAPER: return put_user((int)t->process->subreaper, (int *)a);
     case PR_SET_NAME:
         n = strncpy_from_user(name, (char *)a, sizeof(name));
         if (n < 0 && n != -ENAMETOOLONG) return n;
@@ -115,7 +104,6 @@ long sys_prctl(int option, u64 a, u64 b, u64 c, u64 d) {
     case PR_GET_NAME:
         memcpy(name, t->comm, sizeof(name));
         return copy_to_user((char *)a, name, sizeof(name));
-    case PR_CAPBSET_READ: return a > 40 ? -EINVAL : (long)(t->cred.cap_bounding >> a & 1);
     case PR_GET_SECCOMP: return t->seccomp;
     case PR_SET_SECCOMP: return a == 1 || a == 2 ? sys_seccomp(a - 1, 0, a == 1 ? NULL : (void *)b) : -EINVAL;
     case PR_SET_NO_NEW_PRIVS:
@@ -123,7 +111,7 @@ long sys_prctl(int option, u64 a, u64 b, u64 c, u64 d) {
         t->no_new_privs = true;
         return 0;
     case PR_GET_NO_NEW_PRIVS: return a || b || c || d ? -EINVAL : t->no_new_privs;
-    default: return -EINVAL;
+    default: return capability_prctl(option, a, b, c | d);
     }
 }
 
@@ -134,7 +122,7 @@ long sys_sched_yield(void) {
 
 long sys_sched_getaffinity(pid_t pid, size_t size, u64 *mask) {
     u64 one = 1;
-    if (pid && !task_find(pid)) return -ESRCH;
+    if (pid && !task_find_here(pid)) return -ESRCH;
     if (size < sizeof(one) || size % sizeof(one)) return -EINVAL;
     return put_user(one, mask) ? -EFAULT : (long)sizeof(one);
 }
@@ -164,7 +152,7 @@ long sys_getrandom(void *buf, size_t count, unsigned flags) {
 /* ---- limits ----------------------------------------------------------------------------------------- */
 
 long sys_prlimit64(pid_t pid, unsigned resource, const u64 *limit, u64 *old) {
-    struct process *p = pid ? process_find(pid) : current->process;
+    struct process *p = pid ? process_find_here(pid) : current->process;
     u64 new[2], before[2];
     if (!p) return -ESRCH;
     if (resource >= ARRAY_SIZE(p->rlimit)) return -EINVAL;
