@@ -143,6 +143,17 @@ static int statfs(struct superblock *unused, struct kstatfs *st) {
 
 static void show_options(struct superblock *unused, struct text *out) { text_print(out, ",nsdelegate"); }
 
+/* The directory of a group; NULL: it was removed, or there is no memory. */
+static struct dentry *directory_of(struct cgroup *g) {
+    if (!g->parent) return dentry_get(sb.top);
+    struct dentry *above = directory_of(g->parent), *d = above ? dentry_lookup(above, g->name, strlen(g->name)) : ERR_PTR(-ENOENT);
+    if (above) dentry_put(above);
+    if (!IS_ERR(d) && d->inode && group_of(d->inode) == g) return d;
+    if (!IS_ERR(d)) dentry_put(d);
+    return NULL;
+}
+static struct dentry *mount_root(void) { return directory_of(cgroup_namespace_root()); }
+
 /* One hierarchy, however often it is mounted. */
 static struct superblock *mount(const char *source, u32 flags, char *options) {
     char *name, *value;
@@ -150,7 +161,7 @@ static struct superblock *mount(const char *source, u32 flags, char *options) {
         if (strcmp(name, "nsdelegate") || *value) return ERR_PTR(-EINVAL);
     if (sb.root) return &sb;
     sb = (struct superblock){ .type = "cgroup2", .dev = superblock_new_device(), .block_size = PAGE_SIZE, .volatile_names = true,
-                              .statfs = statfs, .show_options = show_options, .drop = drop };
+                              .statfs = statfs, .show_options = show_options, .drop = drop, .mount_root = mount_root };
     return (sb.root = inode_of(&root_cgroup, 0)) ? &sb : ERR_PTR(-ENOMEM);
 }
 

@@ -53,14 +53,14 @@ struct mount *mount_new(struct superblock *sb, struct dentry *root, const char *
     static u32 last_id;
     struct mount *m = kzalloc(sizeof(*m));
     if (!sb->top && m && (sb->top = dentry_new_root(sb->root))) inode_get(sb->root);
-    if (!m || !sb->top) {
+    if (m && sb->top) m->root = root || !sb->mount_root ? dentry_get(root ? root : sb->top) : sb->mount_root();
+    if (!m || !m->root) {
         kfree(m);
         superblock_release(sb);
         return NULL;
     }
     m->sb = sb;
     sb->mounts++;
-    m->root = dentry_get(root ? root : sb->top);
     m->flags = flags;
     m->id = ++last_id;
     m->refs = 1;

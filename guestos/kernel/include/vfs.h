@@ -215,6 +215,7 @@ struct superblock {
     int (*commit)(struct superblock *, bool clean);
     int (*statfs)(struct superblock *, struct kstatfs *);
     void (*show_options)(struct superblock *, struct text *);       /* for /proc/mounts: ",name=value" */
+    struct dentry *(*mount_root)(void);     /* what a mount of it shows, referenced; NULL: `top`, or of this function, no memory */
     void (*unmount)(struct superblock *);   /* the last mount of it went away; NULL: it stays for ever */
 };
 

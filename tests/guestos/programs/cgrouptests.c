@@ -282,10 +282,34 @@ static void only_listed_devices_open(void) {
     FAILS(mknod("home/zero", S_IFCHR | 0666, 0x105), EPERM);
     FAILS(mount("none", "home", "tmpfs", 0, NULL), EPERM);
 }
+/* C43 */
+static const char *group_of(int pid) { char path[64]; return sprintf(path, "/proc/%d/cgroup", pid), content(path); }
+static void a_namespace_shows_its_root(void) {
+    group();
+    OK(mkdir("a", 0755));
+    OK(mkdir("a/b", 0755));
+    int outside = sleeper("."), below = sleeper("a/b");
+    mkdir("/tmp/n", 0755);
+    int pid = MEMBER("a",
+        struct stat st, inner;
+        OK(unshare(CLONE_NEWCGROUP));
+        CHECK(!strncmp(group_of(getpid()), "0::/\n", 5) || strstr(group_of(getpid()), "\n0::/\n"));
+        CHECK(strstr(group_of(outside), "0::/..\n") && strstr(group_of(below), "0::/b\n"));
+        CHECK(strstr(group_of(1), "0::/../..\n"));
+        OK(mount("none", "/tmp/n", "cgroup2", 0, NULL));
+        CHECK(!stat("a", &st) && !stat("/tmp/n", &inner) && st.st_ino == inner.st_ino && st.st_dev == inner.st_dev);
+        CHECK(exists("/tmp/n/cgroup.events") && exists("/tmp/n/b") && !exists("/tmp/n/a"));
+        OK(mkdir("/tmp/n/new", 0755));
+        CHECK(exists("a/new"));
+        OK(move(0, "/tmp/n/new"));
+        CHECK(strstr(group_of(getpid()), "0::/new\n")));
+    CHECK(exit_of(pid) == 0);
+    kill(outside, SIGKILL), kill(below, SIGKILL);
+}
 
 static const struct property all[] = {
     T(files_of_a_group), T(making_and_removing), T(processes_move), T(processes_move_with_all_threads), T(changes_are_told), T(frozen_groups_rest),
     T(a_frozen_call_goes_on), T(one_comes_into_a_frozen_group), T(all_are_killed), T(trees_can_be_bounded), T(absent_controllers),
-    T(removed_groups_are_gone), T(delegation), T(a_clone_begins_in_a_group), T(there_is_no_release_agent), T(only_listed_devices_open), { 0 },
+    T(removed_groups_are_gone), T(delegation), T(a_clone_begins_in_a_group), T(there_is_no_release_agent), T(only_listed_devices_open), T(a_namespace_shows_its_root), { 0 },
 };
 int main(int argc, char **argv) { return run_properties(all, argc, argv); }

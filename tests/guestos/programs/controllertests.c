@@ -40,6 +40,27 @@ static void members_or_controllers(void) {
     OK(move(0, TOP));
 }
 
+/* C41. The hierarchy is mounted with nsdelegate: a namespace's root is limited, and left, from outside only. */
+static void a_namespace_is_not_left(void) {
+    controlled();
+    OK(put("a/pids.max", "10"));
+    int outside = sleeper("b");
+    int pid = MEMBER("a",
+        OK(unshare(CLONE_NEWCGROUP));
+        FAILS(move(0, "b"), ENOENT);
+        FAILS(move(outside, "a"), ENOENT);
+        FAILS(put("a/pids.max", "max"), EPERM);
+        FAILS(put("a/memory.max", "max"), EPERM);
+        FAILS(put("a/cgroup.freeze", "0"), EPERM);
+        OK(mkdir("a/own", 0755));
+        OK(move(0, "a/own"));
+        OK(put("a/cgroup.subtree_control", "+pids"));
+        OK(put("a/own/pids.max", "5"));
+        FAILS(put("a/own/../../b/cgroup.procs", "0"), ENOENT));
+    CHECK(exit_of(pid) == 0);
+    kill(outside, SIGKILL);
+}
+
 /* ---- pids ---- */
 
 static void bad_limits(void) {
@@ -352,7 +373,7 @@ static void a_storm_leaves_nothing(void) {
 }
 
 static const struct property all[] = {
-    T(controllers_come_and_go), T(members_or_controllers), T(bad_limits), T(the_fork_past_the_limit_fails), T(a_fork_bomb_stays_inside),
+    T(controllers_come_and_go), T(members_or_controllers), T(a_namespace_is_not_left), T(bad_limits), T(the_fork_past_the_limit_fails), T(a_fork_bomb_stays_inside),
     T(moving_may_exceed), T(memory_is_counted), T(a_memory_bomb_dies_inside), T(the_largest_dies), T(spared_and_preferred), T(one_dies_all_die),
     T(a_limit_above_counts_too), T(calls_are_bounded_like_programs), T(files_in_memory_count), T(cached_files_make_room), T(a_lower_limit_is_kept),
     T(it_is_told_of), T(time_is_counted), T(a_quota_is_kept), T(the_only_task_is_throttled_too), T(weights_share),
