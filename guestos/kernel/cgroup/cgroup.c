@@ -166,7 +166,7 @@ void cgroup_freeze(struct cgroup *g, bool freeze) {
 
 void cgroup_kill(struct cgroup *g) {
     struct process *p;
-    for_each_process(p) if (cgroup_is_within(p->cgroup, g) && !p->leader->kernel_thread) send_signal_process(p, SIGKILL);
+    for_each_process(p) if (cgroup_is_within(p->cgroup, g) && !p->leader->kernel_thread) process_kill(p);
 }
 
 struct cgroup *cgroup_holder(struct cgroup *of) {

@@ -3,6 +3,7 @@
 #include "errno.h"
 #include "lib.h"
 #include "mm.h"
+#include "ns.h"
 #include "sched.h"
 
 /* A number; "max" where the range ends with NO_LIMIT. -EINVAL; -ERANGE outside of the range. */
@@ -26,14 +27,14 @@ static void print_limit(struct text *out, u64 n, u64 unit) {
 
 /* ---- every group's ---- */
 
-SHOW(procs, struct process *p; for_each_process(p) if (p->cgroup == g && !p->ended) text_print(out, "%d\n", p->pid))
-SHOW(threads, struct process *p; struct task *t; for_each_process(p) if (p->cgroup == g) for_each_thread(t, p) text_print(out, "%d\n", t->pid))
+SHOW(procs, struct process *p; for_each_process(p) if (p->cgroup == g && !p->ended) text_print(out, "%d\n", pid_to(p->pid)))
+SHOW(threads, struct process *p; struct task *t; for_each_process(p) if (p->cgroup == g) for_each_thread(t, p) text_print(out, "%d\n", pid_to(t->pid)))
 STORE(procs,
     u64 pid;
     int error = parse(text, 0, 0x7fffffff, &pid);
     if (error) return -EINVAL;
-    struct process *p = pid ? process_find(pid) : current->process;
-    if (!p) return task_find(pid) ? -EINVAL : -ESRCH;   /* the kernel's own don't move */
+    struct process *p = pid ? process_find_here(pid) : current->process;
+    if (!p) return task_find_here(pid) ? -EINVAL : -ESRCH;   /* the kernel's own don't move */
     if (!(error = cgroup_may_move(p->cgroup, g))) cgroup_move(p, g);
     return error)
 STORE(threads, return -EOPNOTSUPP)          /* all groups are domains: only whole processes move */

@@ -68,7 +68,7 @@ static void kill(struct process *p, struct mm *mm, bool everywhere) {
     struct vma *vma;
     event(p->cgroup, MEMORY_OOM_KILL);
     (everywhere ? kerror : kprintf)("out of memory: process %d (%s) is killed\n", p->pid, p->leader->comm);
-    send_signal_process(p, SIGKILL);
+    process_kill(p);
     if (p != current->process && mm->refs <= (s32)p->live)  /* no other process has it, too */
         list_for_each(vma, &mm->vmas, link) if (!vma->shared) pt_unmap(mm, vma->start, vma->end);
 }

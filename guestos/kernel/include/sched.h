@@ -53,6 +53,7 @@ void signals_offer(struct process *);       /* let its threads look again at wha
 void send_signal_info(struct process *, struct task *thread, const struct siginfo *); /* thread NULL: any one */
 bool process_stopped(const struct process *); /* all of its threads are */
 void threads_kill(struct process *, struct task *but);
+void process_kill(struct process *);        /* SIGKILL, that not even a namespace's init ignores */
 void signal_deliver(struct trapframe *);    /* run or act on what is pending, before user mode */
 bool signal_frame_push(struct trapframe *, int signo, const struct sigaction *, const struct siginfo *, u64 mask);
 

@@ -147,6 +147,13 @@ void threads_kill(struct process *p, struct task *but) {
     irq_restore(flags);
 }
 
+void process_kill(struct process *p) {
+    if (p->exiting || p->ended) return;
+    p->exiting = true;
+    p->exit_status = SIGKILL;
+    threads_kill(p, NULL);
+}
+
 /* ---- sending ----------------------------------------------------------------------------------------- */
 
 static bool ignores(const struct process *p, int signo) {

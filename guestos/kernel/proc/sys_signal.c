@@ -76,13 +76,6 @@ bool may_signal(const struct process *target, int signo) {
            (signo == SIGCONT && target->sid == current->process->sid);
 }
 
-static void init_kill(struct process *p, int signo) {
-    if (signo != SIGKILL || p->exiting) return;
-    p->exiting = true;
-    p->exit_status = SIGKILL;
-    threads_kill(p, NULL);
-}
-
 /* To a process, or to one thread of it. Signal 0 only asks. */
 static int send_checked(struct process *p, struct task *thread, const struct siginfo *info) {
     if (!valid_signal(info->si_signo)) return -EINVAL;
@@ -91,9 +84,8 @@ static int send_checked(struct process *p, struct task *thread, const struct sig
     struct siginfo seen = *info;            /* with the numbers of where it goes */
     const struct task *to = p->leader;
     if (info->si_code <= 0) seen.si_pid = pid_in(to->pid_ns, info->si_pid), seen.si_uid = uid_in(to->cred.user_ns, info->si_uid);
-    /* Its own family can't end a namespace's init; from outside SIGKILL and SIGSTOP are meant. */
-    if (is_ns_init(p) && p->pid != 1 && !pid_in(to->pid_ns, current->tgid) && SIG_BIT(info->si_signo) & (SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP)))
-        init_kill(p, info->si_signo);
+    /* Its own family can't end a namespace's init; from outside SIGKILL is meant. */
+    if (is_ns_init(p) && p->pid != 1 && !pid_in(to->pid_ns, current->tgid) && info->si_signo == SIGKILL) process_kill(p);
     else send_signal_info(p, thread, &seen);
     return 0;
 }

@@ -180,6 +180,17 @@ static void all_are_killed(void) {
     CHECK(waitpid(outside, NULL, WNOHANG) == 0);
     kill(outside, SIGKILL);
 }
+static void the_init_of_a_namespace_is_killed_too(void) {
+    group();
+    OK(mkdir("a", 0755));
+    OK(unshare(CLONE_NEWPID));
+    int init = MEMBER("a", CHECK(getpid() == 1 && value("a/cgroup.procs", "") == 1); kill(1, SIGKILL); if (fork()) while (1) pause();
+                      while (1) pause());
+    SOON(strchr(content("a/cgroup.procs"), '\n') != strrchr(content("a/cgroup.procs"), '\n'));
+    OK(put("a/cgroup.kill", "1"));
+    CHECK(exit_of(init) == 1000 + SIGKILL);
+    SOON(is("a/cgroup.events", "populated 0\nfrozen 0\n"));
+}
 static void trees_can_be_bounded(void) {
     group();
     CHECK(is("cgroup.max.depth", "max\n") && is("cgroup.max.descendants", "max\n"));
@@ -309,7 +320,7 @@ static void a_namespace_shows_its_root(void) {
 
 static const struct property all[] = {
     T(files_of_a_group), T(making_and_removing), T(processes_move), T(processes_move_with_all_threads), T(changes_are_told), T(frozen_groups_rest),
-    T(a_frozen_call_goes_on), T(one_comes_into_a_frozen_group), T(all_are_killed), T(trees_can_be_bounded), T(absent_controllers),
+    T(a_frozen_call_goes_on), T(one_comes_into_a_frozen_group), T(all_are_killed), T(the_init_of_a_namespace_is_killed_too), T(trees_can_be_bounded), T(absent_controllers),
     T(removed_groups_are_gone), T(delegation), T(a_clone_begins_in_a_group), T(there_is_no_release_agent), T(only_listed_devices_open), T(a_namespace_shows_its_root), { 0 },
 };
 int main(int argc, char **argv) { return run_properties(all, argc, argv); }

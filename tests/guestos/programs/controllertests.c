@@ -180,6 +180,13 @@ static void the_largest_dies(void) {
     CHECK(exit_of(large) == 1000 + SIGKILL && exit_of(small) == 7);
     CHECK(value("a/memory.events", "oom_kill ") == 1);
 }
+static void the_init_of_a_namespace_dies_of_it(void) {
+    controlled();
+    OK(put("a/memory.max", "4m"));
+    OK(unshare(CLONE_NEWPID));
+    int init = MEMBER("a", CHECK(getpid() == 1); touched(8 * MB));
+    CHECK(exit_of(init) == 1000 + SIGKILL && value("a/memory.events", "oom_kill ") == 1);
+}
 static void spared_and_preferred(void) {
     controlled();
     OK(put("a/memory.max", "4m"));
@@ -374,7 +381,7 @@ static void a_storm_leaves_nothing(void) {
 
 static const struct property all[] = {
     T(controllers_come_and_go), T(members_or_controllers), T(a_namespace_is_not_left), T(bad_limits), T(the_fork_past_the_limit_fails), T(a_fork_bomb_stays_inside),
-    T(moving_may_exceed), T(memory_is_counted), T(a_memory_bomb_dies_inside), T(the_largest_dies), T(spared_and_preferred), T(one_dies_all_die),
+    T(moving_may_exceed), T(memory_is_counted), T(a_memory_bomb_dies_inside), T(the_largest_dies), T(the_init_of_a_namespace_dies_of_it), T(spared_and_preferred), T(one_dies_all_die),
     T(a_limit_above_counts_too), T(calls_are_bounded_like_programs), T(files_in_memory_count), T(cached_files_make_room), T(a_lower_limit_is_kept),
     T(it_is_told_of), T(time_is_counted), T(a_quota_is_kept), T(the_only_task_is_throttled_too), T(weights_share),
     T(outside_a_bomb_there_is_time), T(a_storm_leaves_nothing), { 0 },
