@@ -124,6 +124,8 @@ def lay_out(packages: Iterable[str], out: Path, cache: Path, init: Path | None =
         if not (out / name).is_symlink() and ((out / "usr" / name).is_dir() or any((tree / name).is_dir() or (tree / "usr" / name).is_dir() for tree in trees)):
             (out / "usr" / name).mkdir(exist_ok=True)
             (out / name).symlink_to(f"usr/{name}")
+    if not (out / "var" / "run").is_symlink():
+        (out / "var" / "run").symlink_to("/run")
     for name, text in FILES.items():
         if not (out / name).exists():
             (out / name).write_text(text)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 ENVIRONMENT = {"HOME": "/root", "PATH": "/bin", "TERM": "linux"}
 SETUP = """set -e
+mount --bind "$1" "$1"
 mount --rbind /dev "$1/dev"; mount -t proc proc "$1/proc"; mount -t tmpfs -o mode=1777 tmpfs "$1/tmp"; mount -t tmpfs -o mode=755 tmpfs "$1/run"
 mount -t tmpfs -o mode=700 tmpfs "$1/root"; mount --bind "$2" "$1/mnt"; hostname ringzero; cd /; root=$1; shift 2; set +e
 chroot "$root" "$@"; exit $?

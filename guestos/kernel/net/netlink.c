@@ -19,7 +19,7 @@ static const struct address kernel = { 12, .nl = { AF_NETLINK, 0, 0, 0 } };
 
 static int take_port(struct socket *s, u32 port) {
     struct socket *o;
-    u32 next = port ? port : (u32)current->tgid;
+    u32 next = port ? port : (u32)pid_to(current->tgid);
     bool taken;
     do {
         taken = false;

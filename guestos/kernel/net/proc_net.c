@@ -45,7 +45,7 @@ static int list_inet(struct task *t, struct text *out, int type) {
         if (s->family != &inet_family || s->net != t->net || s->type != type || !s->name.in.port) continue;
         int state = type == SOCK_DGRAM ? (s->peer_name.length ? 1 : 7) : s->state == LISTENING ? 10 : s->state == CONNECTED ? 1 : 7;
         snprintf(text, sizeof(text), "%4d: %08X:%04X %08X:%04X %02X %08X:%08X 00:00000000 00000000 %5u        0 %lu %d 0000000000000000 0", n++, s->name.in.ip,
-                 swap16(s->name.in.port), s->peer_name.in.ip, swap16(s->peer_name.in.port), state, 0, s->queued, s->cred.uid,
+                 swap16(s->name.in.port), s->peer_name.in.ip, swap16(s->peer_name.in.port), state, 0, s->queued, uid_to(s->cred.uid),
                  s->file ? s->file->inode->ino : 0, s->refs);
         line(out, type == SOCK_STREAM ? 150 : 128, text);
     }

@@ -7,7 +7,8 @@
 #include "socket.h"
 #include "task.h"
 
-enum { RTM_NEWLINK = 16, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK, RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR, RTM_NEWROUTE = 24, RTM_DELROUTE, RTM_GETROUTE };
+enum { RTM_NEWLINK = 16, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK, RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR, RTM_NEWROUTE = 24, RTM_DELROUTE, RTM_GETROUTE, RTM_NEWNSID = 88 };
+enum { NETNSA_NSID = 1, NETNSA_PID, NETNSA_FD };
 enum { IFLA_ADDRESS = 1, IFLA_BROADCAST, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_MASTER = 10, IFLA_TXQLEN = 13, IFLA_OPERSTATE = 16, IFLA_LINKMODE,
        IFLA_LINKINFO, IFLA_NET_NS_PID, IFLA_STATS64 = 23, IFLA_GROUP = 27, IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_LINK_NETNSID = 37 };
 enum { IFLA_INFO_KIND = 1, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND = 4 };
@@ -27,17 +28,37 @@ static bool has_only(const struct attribute *const *table, u64 types) {
 
 /* ---- devices: shown ---- */
 
-/* A number of the peer's namespace: those of this one's devices lead to are counted in the order of the devices. */
-static u32 peer_namespace(const struct netdev *dev) {
+/* The namespace that a message names by a process or a descriptor, or own. */
+static struct net_namespace *named_namespace(struct net_namespace *own, const struct attribute *pid, const struct attribute *fd) {
+    struct process *p = pid ? process_find_here(attribute_u32(pid, 0)) : NULL;
+    struct file *f = fd ? fd_get(attribute_u32(fd, 0)) : NULL;
+    struct ns *ns = pid ? (p ? (struct ns *)p->leader->net : NULL) : fd ? (f ? ns_of_file(f) : NULL) : &own->ns;
+    int error = pid ? -ESRCH : f ? -EINVAL : -EBADF;
+    file_put(f);
+    return ns && ns->kind == NS_NET ? (struct net_namespace *)ns : ERR_PTR(error);
+}
+
+/* A number for another namespace: those that devices here lead to are counted, in the order of the devices. -1: none does. */
+static int namespace_number(const struct net_namespace *net, const struct net_namespace *other) {
     struct netdev *d, *e;
-    u32 n = 0;
-    list_for_each(d, &dev->net->devices, link) {
-        if (!d->peer || d->peer->net == dev->net) continue;
-        if (d->peer->net == dev->peer->net) break;
-        list_for_each(e, &dev->net->devices, link) if (e->peer && e->peer->net == d->peer->net) break;
+    int n = 0;
+    list_for_each(d, &net->devices, link) {
+        if (!d->peer || d->peer->net == net) continue;
+        if (d->peer->net == other) return n;
+        list_for_each(e, &net->devices, link) if (e->peer && e->peer->net == d->peer->net) break;
         n += e == d;                        /* the first of them */
     }
-    return n;
+    return -1;
+}
+
+static int get_namespace_number(struct request *r, bool dump) {
+    const struct attribute *const *a = r->attributes;
+    struct net_namespace *other = named_namespace(r->from->net, a[NETNSA_PID], a[NETNSA_FD]);
+    struct text t = { 0 };
+    if (dump || IS_ERR(other)) return dump ? -EOPNOTSUPP : PTR_ERR(other);
+    text_add(&t, "\0\0\0", 4);
+    attribute_add_u32(&t, NETNSA_NSID, namespace_number(r->from->net, other));
+    return reply(r, RTM_NEWNSID, 0, &t);
 }
 
 static int send_link(const struct request *r, const struct netdev *dev, int flags) {
@@ -56,7 +77,7 @@ static int send_link(const struct request *r, const struct netdev *dev, int flag
     attribute_add_u32(&t, IFLA_MTU, dev->mtu);
     attribute_add_u32(&t, IFLA_GROUP, 0);
     if (dev->peer) attribute_add_u32(&t, IFLA_LINK, dev->peer->index);
-    if (dev->peer && dev->peer->net != dev->net) attribute_add_u32(&t, IFLA_LINK_NETNSID, peer_namespace(dev));
+    if (dev->peer && dev->peer->net != dev->net) attribute_add_u32(&t, IFLA_LINK_NETNSID, namespace_number(dev->net, dev->peer->net));
     if (dev->master) attribute_add_u32(&t, IFLA_MASTER, dev->master->index);
     attribute_add(&t, IFLA_QDISC, dev->was_up ? "noqueue" : "noop", dev->was_up ? 8 : 5);
     attribute_add(&t, IFLA_ADDRESS, dev->mac, 6);
@@ -88,18 +109,11 @@ static int get_links(struct request *r, bool dump) {
 #define CHANGES (1 << IFLA_ADDRESS | 1 << IFLA_IFNAME | 1 << IFLA_MTU | 1 << IFLA_MASTER | 1 << IFLA_LINKINFO | 1 << IFLA_NET_NS_PID | \
                  1ul << IFLA_NET_NS_FD | 1ul << IFLA_EXT_MASK)
 
-static struct net_namespace *target(struct net_namespace *own, const struct attribute *const *a) {
-    struct process *p = a[IFLA_NET_NS_PID] ? process_find(attribute_u32(a[IFLA_NET_NS_PID], 0)) : NULL;
-    if (a[IFLA_NET_NS_FD]) return ERR_PTR(-EINVAL);
-    if (!a[IFLA_NET_NS_PID]) return own;
-    return p && p->leader->net ? p->leader->net : ERR_PTR(-ESRCH);
-}
-
 /* All that a message says of a device that is there, in Linux's order. */
 static int change(struct netdev *dev, const struct ifinfomsg *m, const struct attribute *const *a, bool rename) {
-    struct net_namespace *net = target(dev->net, a);
+    struct net_namespace *net = named_namespace(dev->net, a[IFLA_NET_NS_PID], a[IFLA_NET_NS_FD]);
     char name[16];
-    int error = IS_ERR(net) ? PTR_ERR(net) : !has_only(a, CHANGES) ? -EOPNOTSUPP : 0;
+    int error = IS_ERR(net) ? PTR_ERR(net) : !ns_capable(net->ns.owner, CAP_NET_ADMIN) ? -EPERM : !has_only(a, CHANGES) ? -EOPNOTSUPP : 0;
     u32 master = attribute_u32(a[IFLA_MASTER], 0), change = m->change ? m->change : m->flags ? ~0u : 0;
     struct netdev *bridge = master ? netdev_find(IS_ERR(net) ? dev->net : net, master, NULL) : NULL;
     if ((netdev_flags(dev) ^ m->flags) & change & ~(IFF_UP | IFF_RUNNING | IFF_LOWER_UP)) error = error ? error : -EINVAL;
@@ -115,7 +129,7 @@ static int change(struct netdev *dev, const struct ifinfomsg *m, const struct at
 
 static struct netdev *make(struct net_namespace *own, enum netdev_kind kind, const struct ifinfomsg *m, const struct attribute *const *a, const char *otherwise) {
     char name[16];
-    struct net_namespace *net = target(own, a);
+    struct net_namespace *net = named_namespace(own, a[IFLA_NET_NS_PID], a[IFLA_NET_NS_FD]);
     if (IS_ERR(net)) return (struct netdev *)net;
     const char *wanted = attribute_text(a[IFLA_IFNAME], name);
     struct netdev *dev = netdev_new(net, kind, wanted ? wanted : otherwise);
@@ -251,7 +265,8 @@ static int set_route(struct request *r) {
 /* ---- requests ---- */
 
 static const struct { u8 size; int (*get)(struct request *, bool dump), (*set)(struct request *); } objects[] = {
-    { sizeof(struct ifinfomsg), get_links, set_link }, { sizeof(struct ifaddrmsg), get_addresses, set_address }, { sizeof(struct rtmsg), get_routes, set_route } };
+    { sizeof(struct ifinfomsg), get_links, set_link }, { sizeof(struct ifaddrmsg), get_addresses, set_address }, { sizeof(struct rtmsg), get_routes, set_route },
+    [(RTM_NEWNSID - RTM_NEWLINK) / 4] = { 4, get_namespace_number, NULL } };
 
 /* Types come in fours, of which the third asks; a dump may have no more than the family. */
 int rtnetlink(struct request *r, size_t length) {
@@ -259,7 +274,7 @@ int rtnetlink(struct request *r, size_t length) {
     bool get = (type & 3) == 2, dump = get && (flags & NLM_F_DUMP) == NLM_F_DUMP;
     const u8 *family = r->body = r->header + 1;
     if (length < 1) return 0;
-    if (object < 0 || object >= (int)ARRAY_SIZE(objects)) return -EOPNOTSUPP;
+    if (object < 0 || object >= (int)ARRAY_SIZE(objects) || !(get ? (void *)objects[object].get : (void *)objects[object].set)) return -EOPNOTSUPP;
     if (!get && !ns_capable(r->from->net->ns.owner, CAP_NET_ADMIN)) return -EPERM;
     if (dump && *family && *family != AF_INET && object) return 0;      /* of that family there is nothing */
     size_t size = objects[object].size;

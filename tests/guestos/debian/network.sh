@@ -75,6 +75,18 @@ try ip link del lo
 try ip link del nope
 try ip link set nope up
 
+show ip netns add blue
+ip link add v3 type veth peer name eth0 netns blue
+show ip -n blue link
+show ip netns exec blue ip link set lo up
+show ip netns exec blue ip -4 addr
+try ip netns exec green ip addr
+try ip link add v4 type veth peer name eth4 netns green
+show ip link
+ip netns del blue
+settle
+show ip link
+
 try busybox brctl addbr br9
 try busybox brctl addbr br9
 try busybox ip link add x0 type veth

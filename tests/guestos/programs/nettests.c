@@ -466,6 +466,52 @@ static void devices_move(void) {
     CHECK(eventually(&a, TALK, "10.0.1.3", 0) && index == 3);
     CHECK(order(&b, TALK, "10.0.1.1", 80, 0) == EHOSTUNREACH);
 }
+static int namespace_of(const char *pid, const char *kind) {
+    char path[60];
+    snprintf(path, sizeof path, "/proc/%s/ns/%s", pid, kind);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    CHECK(fd >= 0);
+    return fd;
+}
+static void descriptors_name_namespaces(void) {
+    char pid[12];
+    own_namespace();
+    a = box();
+    snprintf(pid, sizeof pid, "%d", a.pid);
+    int there = namespace_of(pid, "net"), here = namespace_of("self", "net");
+    CHECK(!veth("v0", "eth0", 0) && !set("eth0", IFLA_NET_NS_FD, there) && !has("eth0"));
+    DO(&a, CONFIGURE, "10.0.1.2", 0, 24);
+    FAILS(set("v0", IFLA_NET_NS_FD, 99), EBADF);
+    FAILS(set("v0", IFLA_NET_NS_FD, namespace_of("self", "uts")), EINVAL);
+    FAILS(set("v0", IFLA_NET_NS_FD, 0), EINVAL);
+    int s = socket(AF_INET, SOCK_DGRAM, 0);
+    CHECK(!setns(there, CLONE_NEWNET) && has("eth0") && !has("v0") && dump(RTM_GETLINK) == 2);
+    struct ifreq r = { "v0" };
+    CHECK(!ioctl(s, SIOCGIFINDEX, &r));                     /* where the socket was made */
+    CHECK(!setns(here, 0) && has("v0"));
+    kill(a.pid, SIGKILL);
+    CHECK(status_of(a.pid));
+    nap(200);
+    CHECK(has("v0"));                                       /* the descriptor keeps it */
+    close(there);
+    CHECK(vanishes("v0"));
+}
+static void owners_rule(void) {
+    own_namespace();
+    CHECK(!veth("v0", "v1", 0));
+    int outer = namespace_of("self", "net"), pid = fork();
+    if (!pid) {
+        setgid(1000), setuid(1000);
+        CHECK(!unshare(CLONE_NEWUSER));
+        FAILS(bridge("br0"), EPERM);                        /* root, but not of this network */
+        CHECK(!unshare(CLONE_NEWNET) && !bridge("br0") && !veth("x0", "x1", 0) && !up("lo", 1));
+        FAILS(set("x0", IFLA_NET_NS_FD, outer), EPERM);
+        FAILS(setns(outer, CLONE_NEWNET), EPERM);
+        serve(SOCK_STREAM, 80);
+        _exit(0);
+    }
+    CHECK(exit_of(pid) == 0 && has("v0") && !has("x0"));
+}
 static void names_are_checked(void) {
     own_namespace();
     FAILS(bridge(""), EINVAL);
@@ -612,6 +658,6 @@ static void sockets_are_listed(void) {
 static const struct property properties[] = {
     T(new_namespaces_have_lo_alone), T(namespaces_are_apart), T(clone_makes_them_too), T(pairs_connect_two), T(bound_sources_matter),
     T(bridges_connect_many), T(bridges_connect_bridges), T(routers_forward), T(loopback_stays_inside), T(streams_wait_for_the_way),
-    T(devices_end_with_their_namespace), T(devices_move), T(names_are_checked), T(addresses_and_routes_are_checked), T(messages_are_checked), T(garbage_is_survived),
+    T(devices_end_with_their_namespace), T(devices_move), T(descriptors_name_namespaces), T(owners_rule), T(names_are_checked), T(addresses_and_routes_are_checked), T(messages_are_checked), T(garbage_is_survived),
     T(devices_count), T(sockets_are_listed), { NULL, NULL } };
 int main(int argc, char **argv) { return run_properties(properties, argc, argv); }
