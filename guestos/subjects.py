@@ -13,7 +13,7 @@ CACHE = Path(__file__).resolve().parent.parent / "build" / "subjects"
 
 #: The packages of the tree on which real programs are tried.
 PACKAGES = ("busybox", "dash", "bash", "coreutils", "sed", "grep", "mawk", "findutils", "sqlite3", "lua5.4", "python3-minimal", "libpython3-stdlib", "less",
-            "vim-tiny", "procps", "iproute2")
+            "vim-tiny", "procps", "iproute2", "strace")
 
 __all__ = ["PACKAGES", "SubjectError", "busybox", "package", "tree"]
 

@@ -20,7 +20,7 @@ TABLE = Path(__file__).parent / "kernel" / "syscalls.tbl"
 TYPES = {
     "fd": "int", "dirfd": "int", "signal": "int", "path": "const char *", "string": "const char *", "strings": "char **",
     "mount_data": "const void *", "bytes": "const void *", "clone_args": "const void *", "string_out": "char *", "bytes_out": "void *", "directory_entries": "void *",
-    "fd_pair": "int *", "tid_address": "int *", "futex_word": "u32 *", "mode": "mode_t", "device": "u64", "address": "u64", "hex": "u32", "ptrace_request": "long",
+    "fd_pair": "int *", "tid_address": "int *", "futex_word": "u32 *", "mode": "mode_t", "device": "u64", "address": "u64", "hex": "u32", "ptrace_request": "long", "priority_of": "int",
     # What stands behind a pointer.
     "sigset": "u64", "fd_set": "u64", "cpu_set": "u64", "rlimit": "u64", "timespec_pair": "struct timespec",
     "timeval_left": "struct timeval", "timespec_left": "struct timespec", "iovec_out": "struct iovec", "gid_list": "gid_t", "wait_status": "int",

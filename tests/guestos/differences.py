@@ -26,9 +26,9 @@ DIFFERENCES = (
                "getrusage_tells_of_oneself_and_of_children "
                "privileged_calls_are_EPERM_to_users"),
     Difference("guest", "memory calls that are not finished",
-               "a_mapping_may_grow_down dev_zero_maps_as_anonymous_memory splitting_and_joining_leaves_one_mapping "
+               "dev_zero_maps_as_anonymous_memory splitting_and_joining_leaves_one_mapping "
                "RLIMIT_AS_bounds_the_address_space RLIMIT_DATA_bounds_private_writable_memory RLIMIT_DATA_bounds_the_break "
-               "a_gap_stays_below_what_grows madvise_errors mincore_tells_what_is_there mremap_moves_to_a_fixed_place "
+               "madvise_errors mincore_tells_what_is_there mremap_moves_to_a_fixed_place "
                "mremap_of_shared_memory_stays_shared neighbours_of_one_kind_become_one "
                "proc_self_maps_shows_stack_and_protection"),
 )  # fmt: skip

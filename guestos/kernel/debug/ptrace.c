@@ -57,14 +57,14 @@ static int stop(int code, struct siginfo *info) {
 }
 
 static int stop_for_event(int event) {
-    struct siginfo info = { .si_signo = SIGTRAP, .si_code = event << 8 | SIGTRAP, .si_pid = current->pid, .si_uid = current->cred.uid };
+    struct siginfo info = { .si_signo = SIGTRAP, .si_code = event << 8 | SIGTRAP, .si_pid = pid_to(current->pid), .si_uid = uid_to(current->cred.uid) };
     return stop(info.si_code, &info);
 }
 
 bool trace_event(int event, u64 message) {
     struct trace *tr = current->trace;
     if (!tr || !(tr->options & 1u << event)) return false;
-    tr->message = message;
+    tr->message = event == PTRACE_EVENT_EXIT ? (pid_t)message : pid_in(tr->tracer->leader->pid_ns, message);
     stop_for_event(event);
     return true;
 }
@@ -72,8 +72,8 @@ bool trace_event(int event, u64 message) {
 int trace_signal(int signo, struct siginfo *info) {
     struct task *t = current;
     if (!t->trace || signo == SIGKILL) return signo;
-    pid_t tracer = t->trace->tracer->pid;
-    uid_t uid = t->trace->tracer->leader->cred.uid;
+    pid_t tracer = pid_to(t->trace->tracer->pid);
+    uid_t uid = uid_to(t->trace->tracer->leader->cred.uid);
     signo = stop(signo, info);
     if (signo && signo != info->si_signo) *info = (struct siginfo){ .si_signo = signo, .si_code = SI_USER, .si_pid = tracer, .si_uid = uid };
     if (!signo || !(t->blocked & SIG_BIT(signo))) return signo;
@@ -96,21 +96,21 @@ void trace_call(struct trapframe *f, bool entry) {
     if (entry) f->rax = -ENOSYS;
     if (tr->mode == TRACE_STEP && !entry) force_signal(SIGTRAP, TRAP_BRKPT, f->rip);
     if (tr->mode != TRACE_CALLS) return;
-    struct siginfo info = { .si_signo = SIGTRAP, .si_code = SIGTRAP | (tr->options & O_TRACESYSGOOD ? 0x80 : 0), .si_pid = current->pid,
-                            .si_uid = current->cred.uid };
+    struct siginfo info = { .si_signo = SIGTRAP, .si_code = SIGTRAP | (tr->options & O_TRACESYSGOOD ? 0x80 : 0), .si_pid = pid_to(current->pid),
+                            .si_uid = uid_to(current->cred.uid) };
     int signo = stop(info.si_code, &info);
     if (signo) send_signal(current, signo);
 }
 
 void trace_exec(pid_t old_pid) {
     struct task *t = current;
-    struct siginfo info = { .si_signo = SIGTRAP, .si_code = SI_USER, .si_pid = t->pid, .si_uid = t->cred.uid };
+    struct siginfo info = { .si_signo = SIGTRAP, .si_code = SI_USER, .si_pid = pid_to(t->pid), .si_uid = uid_to(t->cred.uid) };
     if (t->trace && !trace_event(PTRACE_EVENT_EXEC, old_pid) && !t->trace->seized) send_signal_info(t->process, t, &info);
 }
 
 bool trace_allows_privileges(void) {
     const struct trace *tr = current->trace;
-    return !tr || tr->tracer->leader->cred.cap_effective >> CAP_SYS_PTRACE & 1;
+    return !tr || cred_capable(&tr->tracer->leader->cred, current->cred.user_ns, CAP_SYS_PTRACE);
 }
 
 /* ---- beginning and end ------------------------------------------------------------------------------------ */

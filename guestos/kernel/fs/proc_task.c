@@ -66,8 +66,8 @@ static int make_stat(struct task *t, struct text *out) {
     signals(t, &ignored, &caught);
     text_print(out, "%d (%s) %c %d %d %d %d %d 0 %lu 0 %lu 0 ", pid_in(out->pid_ns, t->pid), t->comm, state_letter(t), parent_pid(out, p), pid_in(out->pid_ns, p->pgid), pid_in(out->pid_ns, p->sid),
                p->tty ? (int)tty_number(p->tty) : 0, p->tty ? pid_in(out->pid_ns, tty_foreground(p->tty)) : -1, own.minor_faults, own.major_faults);
-    text_print(out, "%lu %lu %lu %lu 20 0 %d 0 %lu ", own.user / TICK, (own.run - own.user) / TICK,
-               waited.user / TICK, (waited.run - waited.user) / TICK,
+    text_print(out, "%lu %lu %lu %lu %d %d %d 0 %lu ", own.user / TICK, (own.run - own.user) / TICK,
+               waited.user / TICK, (waited.run - waited.user) / TICK, 20 + t->nice, t->nice,
                threads(t), t->start_time / TICK);
     text_print(out, "%lu %lu 18446744073709551615 %lu %lu %lu 0 0 ", mm.total_pages * PAGE_SIZE, mm.resident_pages,
                mm.start_code, mm.end_code, mm.start_stack);

@@ -66,6 +66,7 @@ static inline u32 uid_to(u32 uid) { return uid_in(current->cred.user_ns, uid); }
 static inline u32 gid_to(u32 gid) { return gid_in(current->cred.user_ns, gid); }
 long capability_prctl(int option, u64 a, u64 b, u64 more);     /* capability.c: those options of prctl */
 bool ns_capable(struct user_ns *, int capability);  /* current in that namespace */
+bool cred_capable(const struct cred *, const struct user_ns *, int capability);
 bool user_ns_is_below(const struct user_ns *, const struct user_ns *above);     /* or the same */
 bool capable_over(const struct inode *, int capability);    /* an inode whose owners are mapped in current's */
 int user_ns_new(struct cred *);             /* it enters a new one below its own; an errno */

@@ -4,17 +4,20 @@
 #include "arch.h"
 
 #define PID_MAX 32768
-#define SLICE_NS 10000000UL                 /* a turn on the processor when others wait */
+#define SLICE_NS 10000000UL                 /* a turn on the processor when others wait, of whoever isn't nice */
 #define RLIM_INFINITY (~0UL)
 #define RLIMIT_DATA 2
 #define RLIMIT_STACK 3
 #define RLIMIT_NPROC 6
 #define RLIMIT_NOFILE 7
+#define RLIMIT_NICE 13
+#define RLIMIT_RTPRIO 14
 
 void sched_init(void);                      /* makes the caller the idle task */
 void tasks_free_dead(void);                 /* those whose stacks nobody is on any more */
 noreturn void idle_loop(void);
 void task_started(struct trapframe *);      /* entry.S: a new task's first C code */
+u64 turn_length(const struct task *);       /* ns */
 void timer_turn_ends(u64 deadline);         /* interrupt then, to look again who may run */
 u64 sched_tick(u64 now);                    /* timer interrupt: ends the turn if due; ktime of the next end, 0 none */
 

@@ -112,6 +112,7 @@ struct task {
     bool frozen;                            /* with its control group, on the way to user mode */
     struct list run_link;
     struct cgroup *queued_in;               /* whose queue it waits for the processor in; or NULL */
+    s8 nice;                                /* -20, the most, to 19 */
     u64 slice_end;                          /* ktime */
     struct timer sleep_timer;
 
@@ -222,6 +223,7 @@ bool capable(int capability);               /* of current in the first user name
 #define CAP_SYS_PTRACE 19
 #define CAP_SYS_ADMIN 21
 #define CAP_SYS_BOOT 22
+#define CAP_SYS_NICE 23
 #define CAP_SYS_RESOURCE 24
 #define CAP_SYS_TIME 25
 #define CAP_SYS_TTY_CONFIG 26

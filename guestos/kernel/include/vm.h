@@ -18,6 +18,8 @@
 #define MMAP_TOP 0x7fffe0000000UL           /* mmap searches down from here; the stack may grow to it */
 #define MMAP_MIN 0x10000UL
 
+#define STACK_GUARD (256 * PAGE_SIZE)       /* kept free below what grows down */
+
 /* One range of addresses with one protection and one source of pages. Page-aligned, never overlapping. */
 struct vma {
     struct list link;                       /* in order of address */

@@ -8,7 +8,6 @@
 #include "vfs.h"
 #include "vm.h"
 
-#define STACK_GUARD (16 * PAGE_SIZE)        /* kept free below a growing stack */
 #define OUTCOME(signo, code) ((signo) | (code) << 8)
 #define BUS_ADRERR 2
 
@@ -17,7 +16,7 @@ static struct vma *grow_stack(struct mm *mm, u64 page) {
     if (!stack || !stack->grows_down || stack->end - page > current->process->rlimit[RLIMIT_STACK][0]) return NULL;
     if (stack->link.prev != &mm->vmas) {
         struct vma *below = list_entry(stack->link.prev, struct vma, link);
-        if (page < below->end + STACK_GUARD) return NULL;
+        if (!below->grows_down && below->prot && page < below->end + STACK_GUARD) return NULL;
     }
     stack->start = page;
     return stack;

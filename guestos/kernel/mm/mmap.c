@@ -44,6 +44,7 @@ static long map(u64 addr, u64 length, int prot, int flags, struct file *file, u6
     if (!vma) return -ENOMEM;
     vma->offset = offset;
     vma->file_end = vma->end;
+    vma->grows_down = flags & MAP_GROWSDOWN;
     if (file) vma_set_file(vma, file, shared);
     return addr;
 }
@@ -51,7 +52,8 @@ static long map(u64 addr, u64 length, int prot, int flags, struct file *file, u6
 long sys_mmap(u64 addr, size_t length, int prot, int flags, int fd, u64 offset) {
     int type = flags & MAP_TYPE;
     if (!length || offset & ~PAGE_MASK || (type != MAP_PRIVATE && type != MAP_SHARED)) return -EINVAL;
-    if (flags & ~(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_HINTS)) return -EINVAL;
+    if (flags & ~(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_GROWSDOWN | MAP_HINTS)) return -EINVAL;
+    if (flags & MAP_GROWSDOWN && (type == MAP_SHARED || !(flags & MAP_ANONYMOUS))) return -EINVAL;
     if (prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC)) return -EINVAL;
     if (length > USER_TOP) return -ENOMEM;
     length = ALIGN_UP(length, PAGE_SIZE);

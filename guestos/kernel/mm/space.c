@@ -164,7 +164,7 @@ u64 vma_gap(struct mm *mm, u64 length) {
         struct vma *vma = list_entry(l, struct vma, link);
         if (vma->start >= MMAP_TOP) continue;
         if (vma->end <= top && top - vma->end >= length) return top - length;
-        top = MIN(top, vma->start);
+        top = MIN(top, vma->grows_down ? MAX(vma->start, STACK_GUARD) - STACK_GUARD : vma->start);
     }
     return top >= MMAP_MIN + length ? top - length : 0;
 }

@@ -30,7 +30,7 @@ u32 uid_in(const struct user_ns *ns, u32 uid) { return ns == &init_user_ns ? uid
 u32 gid_in(const struct user_ns *ns, u32 gid) { return ns == &init_user_ns ? gid : seen(id_up(&ns->gids, gid)); }
 
 /* Who made a namespace, and stands in its parent, may do everything there. */
-static bool cred_capable(const struct cred *c, const struct user_ns *ns, int capability) {
+bool cred_capable(const struct cred *c, const struct user_ns *ns, int capability) {
     for (; ns; ns = ns->parent) {
         if (ns == c->user_ns) return c->cap_effective >> capability & 1;
         if (ns->level <= c->user_ns->level) return false;

@@ -119,6 +119,7 @@ static long do_fork(const struct clone_args *a) {
     }
     child->tgid = flags & CLONE_THREAD ? parent->tgid : pid;
     child->blocked = parent->blocked;
+    child->nice = parent->nice;
     if (!(flags & CLONE_VM) || flags & CLONE_VFORK) {
         child->altstack_base = parent->altstack_base;
         child->altstack_size = parent->altstack_size;

@@ -64,7 +64,7 @@ u64 sched_tick(u64 now) {
 static void switch_to(struct task *next, u64 now) {
     struct task *previous = boot_cpu.running;
     next->switched_in = now;
-    next->slice_end = now + SLICE_NS;
+    next->slice_end = now + turn_length(next);
     if (cpu_waiting()) timer_turn_ends(next->slice_end);
     if (next != &idle_task && next->process->cgroup->parent) {
         u64 budget = cpu_budget_end(next, now);

@@ -163,6 +163,7 @@ struct task *kthread_create(void (*fn)(void *), void *argument, const char *name
     t->cred.cap_effective = t->cred.cap_permitted = t->cred.cap_bounding = (1UL << 41) - 1;
     for (unsigned i = 0; i < ARRAY_SIZE(p->rlimit); i++) p->rlimit[i][0] = p->rlimit[i][1] = RLIM_INFINITY;
     p->rlimit[RLIMIT_STACK][0] = 8 << 20;
+    memset(p->rlimit[RLIMIT_NICE], 0, 2 * sizeof(p->rlimit[0])); /* and RLIMIT_RTPRIO */
     p->rlimit[RLIMIT_NOFILE][0] = p->rlimit[RLIMIT_NOFILE][1] = FILES_MAX;
     memset(task_frame(t), 0, sizeof(struct trapframe));
     task_prepare_start(t, kthread_start, (u64)fn, (u64)argument);
@@ -206,7 +207,7 @@ bool task_mapping(struct task *t, int n, struct mapping *m) {
     struct vma *vma;
     list_for_each(vma, &t->mm->vmas, link) {
         if (n--) continue;
-        const char *name = vma->shared ? "/dev/zero (deleted)" : vma->grows_down ? "[stack]" : vma->start == t->mm->brk_start ? "[heap]" : NULL;
+        const char *name = vma->shared ? "/dev/zero (deleted)" : vma->start <= t->mm->start_stack && t->mm->start_stack < vma->end ? "[stack]" : vma->start == t->mm->brk_start ? "[heap]" : NULL;
         *m = (struct mapping){ vma->start, vma->end, vma->offset, vma->prot, vma->shared, vma->file, name };
         return true;
     }

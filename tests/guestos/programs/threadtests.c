@@ -468,6 +468,57 @@ static void mappings_change_under_faults(void) {
     for (int i = 0; i < 3; i++) CHECK(join(t[i]) == NULL);
 }
 
+/* ---- nice values ---- */
+#define nice_of(which, who) syscall(SYS_getpriority, which, who)
+static void become(int id) { CHECK(!syscall(SYS_setgroups, 0, NULL) && !setresgid(id, id, id) && !setresuid(id, id, id)); }
+static void nice_values_are_kept_and_inherited(void) {
+    FAILS(nice_of(3, 0), EINVAL); FAILS(nice_of(-1, 0), EINVAL); FAILS(nice_of(PRIO_PROCESS, 0x7ffffff0), ESRCH);
+    FAILS(setpriority(3, 0, 0), EINVAL); FAILS(setpriority(PRIO_PGRP, 0x7ffffff0, 0), ESRCH);
+    CHECK(nice_of(PRIO_PROCESS, 0) == 20 && !setpriority(PRIO_PROCESS, 0, 5) && nice_of(PRIO_PROCESS, getpid()) == 15);
+    int pid = fork(); if (!pid) _exit(nice_of(PRIO_PROCESS, 0)); CHECK(exit_of(pid) == 15);
+    CHECK(!setpriority(PRIO_PROCESS, 0, 100) && nice_of(PRIO_PROCESS, 0) == 1);
+    CHECK(!setpriority(PRIO_PROCESS, 0, -100) && nice_of(PRIO_PROCESS, 0) == 40);
+    if (!(pid = fork())) { setpriority(PRIO_PROCESS, 0, 3); pause(); }
+    nap(20);
+    CHECK(nice_of(PRIO_PROCESS, pid) == 17 && nice_of(PRIO_PGRP, 0) == 40);
+    CHECK(!setpriority(PRIO_PGRP, 0, 7) && nice_of(PRIO_PROCESS, pid) == 13 && nice_of(PRIO_PROCESS, 0) == 13);
+    kill(pid, SIGKILL); status_of(pid);
+}
+static void users_only_get_nicer(void) {
+    struct rlimit limit; CHECK(!getrlimit(RLIMIT_NICE, &limit) && limit.rlim_cur == 0);
+    int root = fork(), pid; if (!root) { pause(); _exit(0); }
+    if (!(pid = fork())) {
+        become(1000);
+        FAILS(setpriority(PRIO_PROCESS, root, 5), EPERM);
+        CHECK(!setpriority(PRIO_PROCESS, 0, 5) && !setpriority(PRIO_PROCESS, 0, 5));
+        FAILS(setpriority(PRIO_PROCESS, 0, 4), EACCES);
+        CHECK(!setpriority(PRIO_USER, 0, 8) && nice_of(PRIO_PROCESS, 0) == 12 && nice_of(PRIO_USER, 1000) == 12 && nice_of(PRIO_PROCESS, root) == 20);
+        _exit(0);
+    }
+    CHECK(exit_of(pid) == 0);
+    if (!(pid = fork())) {
+        limit = (struct rlimit){ 18, 18 };
+        if (setrlimit(RLIMIT_NICE, &limit)) { CHECK(errno == EPERM && access("/proc/frames", F_OK)); _exit(0); } /* a Linux whose root may not */
+        become(1000);
+        CHECK(!setpriority(PRIO_PROCESS, 0, 5) && !setpriority(PRIO_PROCESS, 0, 2));
+        FAILS(setpriority(PRIO_PROCESS, 0, 1), EACCES);
+        _exit(0);
+    }
+    CHECK(exit_of(pid) == 0);
+    kill(root, SIGKILL); status_of(root);
+}
+static void who_is_nicer_gets_less(void) {
+    volatile long *count = shared_page();
+    unsigned long first = 1;
+    syscall(SYS_sched_setaffinity, 0, sizeof first, &first);    /* where there are several processors: share one */
+    int pid[2];
+    for (int i = 0; i < 2; i++) if (!(pid[i] = fork())) { setpriority(PRIO_PROCESS, 0, i * 10); for (;;) count[i * 8]++; }
+    nap(100);
+    kill(pid[0], SIGKILL); kill(pid[1], SIGKILL);
+    CHECK(count[0] > 4 * count[8] && count[8] > 0);
+    status_of(pid[0]); status_of(pid[1]);
+}
+
 int main(int argc, char **argv) {
     if (argc == 3 && !strcmp(argv[1], "same-pid")) { sigset_t s; return atoi(argv[2]) == getpid() && gettid_() == getpid() ? 0 : 1; }
     if (argc == 2 && !strcmp(argv[1], "nothing")) return 0;
@@ -485,7 +536,8 @@ int main(int argc, char **argv) {
         T(a_file_s_futex_is_one_for_all), T(a_waiter_is_found_after_fork), T(futex_waits_restart), T(a_dead_owner_is_noticed),
         T(robust_lists_are_told), T(a_signal_goes_to_a_thread_that_takes_it), T(tgkill_picks_the_thread),
         T(pending_for_the_process_waits_for_a_taker), T(pending_for_a_thread_is_its_own), T(stops_stop_all_threads),
-        T(handlers_are_shared_masks_are_not), T(cancellation), T(mappings_change_under_faults), { 0 },
+        T(handlers_are_shared_masks_are_not), T(cancellation), T(mappings_change_under_faults),
+        T(nice_values_are_kept_and_inherited), T(users_only_get_nicer), T(who_is_nicer_gets_less), { 0 },
     };
     return run_properties(all, argc, argv);
 }
