@@ -513,7 +513,7 @@ static void who_is_nicer_gets_less(void) {
     syscall(SYS_sched_setaffinity, 0, sizeof first, &first);    /* where there are several processors: share one */
     int pid[2];
     for (int i = 0; i < 2; i++) if (!(pid[i] = fork())) { setpriority(PRIO_PROCESS, 0, i * 10); for (;;) count[i * 8]++; }
-    nap(100);
+    nap(40);
     kill(pid[0], SIGKILL); kill(pid[1], SIGKILL);
     CHECK(count[0] > 4 * count[8] && count[8] > 0);
     status_of(pid[0]); status_of(pid[1]);
