@@ -51,7 +51,7 @@ int main(int argc, char **argv) {
     mount_one("devpts", "/dev/pts");
     mount_one("tmpfs", "/tmp");
     mount_one("tmpfs", "/run");
-    if (!access("/sys", F_OK)) mount_one("sysfs", "/sys");
+    if (!access("/sys", F_OK)) mount_one("sysfs", "/sys"), mount_one("cgroup2", "/sys/fs/cgroup");
     setenv("HOME", "/root", 1);
     setenv("PATH", "/bin", 1);
     char name[65] = "";

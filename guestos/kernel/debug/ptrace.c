@@ -21,7 +21,7 @@ enum {
 };
 #define O_TRACESYSGOOD 1
 #define O_EXITKILL 0x100000
-#define O_EVENTS 0x7e                       /* bit n for event n */
+#define O_EVENTS 0xfe                       /* bit n for event n */
 #define NT_PRSTATUS 1
 #define NT_PRFPREG 2
 #define TRAP_BRKPT 1

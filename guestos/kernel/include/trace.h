@@ -29,6 +29,7 @@ struct trace {
 #define PTRACE_EVENT_EXEC 4
 #define PTRACE_EVENT_VFORK_DONE 5
 #define PTRACE_EVENT_EXIT 6
+#define PTRACE_EVENT_SECCOMP 7
 #define PTRACE_EVENT_STOP 128
 
 /* Whether current may look into and command the task: with its own ids (PTRACE_MODE_REAL), or with those that

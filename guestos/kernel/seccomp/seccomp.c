@@ -8,6 +8,7 @@
 #include "mm.h"
 #include "ns.h"
 #include "sched.h"
+#include "trace.h"
 #include "user.h"
 #include "syscalls.h"
 
@@ -55,7 +56,8 @@ static noreturn void kill(const struct trapframe *f, bool process) {
     task_exit(signo);
 }
 
-bool seccomp_allows(struct trapframe *f, u64 *result) {
+/* seen: the tracer has been asked, and may have made another call of it. */
+static bool judge(struct trapframe *f, u64 *result, bool seen) {
     struct task *t = current;
     if (t->seccomp == SECCOMP_STRICT && (f->vector == 0 || f->vector == 1 || f->vector == 15 || f->vector == 60)) return true; /* read write rt_sigreturn exit */
     if (t->seccomp == SECCOMP_STRICT) kill(f, false);
@@ -72,7 +74,13 @@ bool seccomp_allows(struct trapframe *f, u64 *result) {
         return true;
     case RET_ALLOW: return true;
     case RET_ERRNO: *result = -(u64)MIN(verdict & ~ACTION, 4095u); return false;
-    case RET_TRACE: case RET_USER_NOTIF: *result = -ENOSYS; return false;  /* nobody traces or listens */
+    case RET_TRACE:
+        if (seen) return true;
+        *result = -ENOSYS;
+        if (!trace_event(PTRACE_EVENT_SECCOMP, verdict & ~ACTION)) return false;
+        *result = f->rax;                   /* if it isn't to be made */
+        return f->error == (u64)FRAME_SYSCALL && !signal_ends(t) && judge(f, result, true);
+    case RET_USER_NOTIF: *result = -ENOSYS; return false;   /* nobody listens */
     case RET_TRAP:
         info.words[1] = (u32)f->vector | (u64)ARCH_X86_64 << 32;
         force_signal_info(&info);
@@ -82,6 +90,8 @@ bool seccomp_allows(struct trapframe *f, u64 *result) {
     default: kill(f, true);
     }
 }
+
+bool seccomp_allows(struct trapframe *f, u64 *result) { return judge(f, result, false); }
 
 /* ---- putting them there ---- */
 

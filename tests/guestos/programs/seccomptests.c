@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
 
 #define DATA(field) offsetof(struct seccomp_data, field)
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, DATA(field))
@@ -204,6 +206,32 @@ static void numbers_without_a_call_are_seen(void) {
     FAILS(syscall(4000), 3);
     FAILS(syscall(4001), ENOSYS);
 }
+static void a_tracer_is_asked(void) {
+    int s, pid = CHILD(
+        OK(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
+        raise(SIGSTOP);
+        OK(ANSWER(SYS_getppid, SECCOMP_RET_TRACE | 42));
+        CHECK(syscall(SYS_getppid) == 1234);
+        CHECK(syscall(SYS_getppid) == syscall(SYS_getpid));
+        CHECK(syscall(SYS_getppid) > 0);
+        FAILS(syscall(SYS_getppid), ENOSYS));       /* nobody is there to be asked */
+    struct user_regs_struct r;
+    unsigned long message = 0;
+    CHECK(waitpid(pid, &s, 0) == pid && WIFSTOPPED(s));
+    OK(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)PTRACE_O_TRACESECCOMP));
+    for (int i = 0; i < 3; i++) {
+        OK(ptrace(PTRACE_CONT, pid, NULL, NULL));
+        CHECK(waitpid(pid, &s, 0) == pid && s >> 8 == (SIGTRAP | PTRACE_EVENT_SECCOMP << 8));
+        OK(ptrace(PTRACE_GETEVENTMSG, pid, NULL, &message));
+        OK(ptrace(PTRACE_GETREGS, pid, NULL, &r));
+        CHECK(message == 42 && r.orig_rax == SYS_getppid && r.rax == -ENOSYS);
+        if (i == 0) r.orig_rax = -1, r.rax = 1234;
+        if (i == 1) r.orig_rax = SYS_getpid;
+        OK(ptrace(PTRACE_SETREGS, pid, NULL, &r));
+        if (i == 2) OK(ptrace(PTRACE_DETACH, pid, NULL, NULL));
+    }
+    CHECK(exit_of(pid) == 0);
+}
 static void strict_mode(void) {
     CHECK(exit_of(CHILD(OK(prctl(PR_SET_SECCOMP, 1)); write(1, "", 0); syscall(SYS_exit, 3))) == 3);
     CHECK(exit_of(CHILD(OK(seccomp(SECCOMP_SET_MODE_STRICT, 0, NULL)); syscall(SYS_getppid); syscall(SYS_exit, 3))) == 1000 + SIGKILL);
@@ -252,7 +280,7 @@ static void so_many_and_no_more(void) {
 static const struct property all[] = {
     T(no_new_privs_stays), T(users_need_no_new_privs), T(root_needs_nothing), T(bad_arguments), T(available_actions), T(refused_programs),
     T(programs_compute), T(filters_accumulate), T(filters_survive_fork_and_exec), T(answers), T(killing), T(one_thread_is_killed),
-    T(a_trap_tells_all), T(numbers_without_a_call_are_seen), T(strict_mode), T(all_threads_at_once),
+    T(a_trap_tells_all), T(numbers_without_a_call_are_seen), T(a_tracer_is_asked), T(strict_mode), T(all_threads_at_once),
     T(diverged_threads_are_not_synchronised), T(so_many_and_no_more), { 0 },
 };
 int main(int argc, char **argv) {
