@@ -72,7 +72,8 @@ u32 attribute_u32(const struct attribute *a, u32 otherwise) {
 const char *attribute_text(const struct attribute *a, char to[16]) {
     if (!a) return NULL;
     memset(to, 0, 16);
-    memcpy(to, attribute_value(a), MIN(attribute_size(a), 15ul));
+    if (attribute_size(a) <= 16) memcpy(to, attribute_value(a), attribute_size(a));
+    if (to[15]) memset(to, 0, 16);
     return to;
 }
 
@@ -138,7 +139,8 @@ static ssize_t netlink_request(struct socket *s, const struct io *io, struct mes
     while (n - at >= sizeof(struct nlmsghdr)) {
         r.header = (void *)data + at;
         if (r.header->length < sizeof(*r.header) || r.header->length > n - at) break;
-        if (r.header->flags & NLM_F_REQUEST) answer(&r);
+        if (s->queued > s->limit) s->error = -ENOBUFS;
+        else if (r.header->flags & NLM_F_REQUEST) answer(&r);
         at = MIN(at + ALIGN_UP(r.header->length, 4), n);
     }
     kfree(data);

@@ -17,7 +17,7 @@ struct request {
 /* Points table[type] at each attribute in n bytes; false: they aren't well formed, or there is one of 64 or more. */
 bool attributes_parse(const struct attribute **table, const void *from, size_t n);
 u32 attribute_u32(const struct attribute *, u32 otherwise);             /* otherwise: if it is NULL */
-const char *attribute_text(const struct attribute *, char to[16]);      /* NULL: absent */
+const char *attribute_text(const struct attribute *, char to[16]);      /* NULL: absent; "": too long */
 static inline const void *attribute_value(const struct attribute *a) { return a + 1; }
 static inline size_t attribute_size(const struct attribute *a) { return a->length - sizeof(*a); }
 

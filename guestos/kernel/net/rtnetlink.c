@@ -53,9 +53,9 @@ static int namespace_number(const struct net_namespace *net, const struct net_na
 
 static int get_namespace_number(struct request *r, bool dump) {
     const struct attribute *const *a = r->attributes;
-    struct net_namespace *other = named_namespace(r->from->net, a[NETNSA_PID], a[NETNSA_FD]);
+    struct net_namespace *other = dump ? ERR_PTR(-EOPNOTSUPP) : named_namespace(r->from->net, a[NETNSA_PID], a[NETNSA_FD]);
     struct text t = { 0 };
-    if (dump || IS_ERR(other)) return dump ? -EOPNOTSUPP : PTR_ERR(other);
+    if (IS_ERR(other)) return PTR_ERR(other);
     text_add(&t, "\0\0\0", 4);
     attribute_add_u32(&t, NETNSA_NSID, namespace_number(r->from->net, other));
     return reply(r, RTM_NEWNSID, 0, &t);
@@ -155,6 +155,7 @@ static int new_device(const struct request *r) {
         peer_m = attribute_value(a);
         if (!attributes_parse(peer, peer_m + 1, attribute_size(a) - sizeof(*m))) return -EINVAL;
     }
+    if (m->index || peer_m->index) return -EOPNOTSUPP;  /* numbers are ours to give */
     struct netdev *first = veth ? make(r->from->net, VETH, peer_m, peer, "veth%d") : NULL;
     if (IS_ERR(first)) return PTR_ERR(first);
     struct netdev *dev = make(r->from->net, veth ? VETH : BRIDGE, m, r->attributes, veth ? "veth%d" : "bridge%d");
@@ -274,7 +275,7 @@ int rtnetlink(struct request *r, size_t length) {
     bool get = (type & 3) == 2, dump = get && (flags & NLM_F_DUMP) == NLM_F_DUMP;
     const u8 *family = r->body = r->header + 1;
     if (length < 1) return 0;
-    if (object < 0 || object >= (int)ARRAY_SIZE(objects) || !(get ? (void *)objects[object].get : (void *)objects[object].set)) return -EOPNOTSUPP;
+    if (object >= (int)ARRAY_SIZE(objects) || !objects[object].size || (!get && !objects[object].set) || ((type & 3) == 3 && object)) return -EOPNOTSUPP;
     if (!get && !ns_capable(r->from->net->ns.owner, CAP_NET_ADMIN)) return -EPERM;
     if (dump && *family && *family != AF_INET && object) return 0;      /* of that family there is nothing */
     size_t size = objects[object].size;

@@ -516,6 +516,7 @@ static void names_are_checked(void) {
     own_namespace();
     FAILS(bridge(""), EINVAL);
     FAILS(bridge("a/b"), EINVAL);
+    CHECK(bridge("sixteen_letters_") && !has("sixteen_letters"));
     FAILS(bridge("a b"), EINVAL);
     FAILS(bridge(".."), EINVAL);
     FAILS(bridge("lo"), EEXIST);
@@ -568,6 +569,10 @@ static void messages_are_checked(void) {
     FAILS(bind(fd, (void *)&kernel, 4), EINVAL);
     begin(RTM_GETLINK, 0, "", 1);
     FAILS(ask(), EINVAL);                                   /* too short */
+    for (int type = 23; type <= 27; type += 4) {
+        begin(type, 0, "", 16);
+        FAILS(ask(), EOPNOTSUPP);
+    }
     begin(99, 0, "", 16);
     FAILS(ask(), EOPNOTSUPP);
     begin(RTM_GETLINK, 0, &(struct ifinfomsg){ .ifi_index = 77 }, sizeof(struct ifinfomsg));
@@ -579,6 +584,20 @@ static void messages_are_checked(void) {
     struct { struct nlmsghdr h; int pad[3]; } odd = { { 200, RTM_GETLINK, NLM_F_REQUEST | NLM_F_ACK, 1, 0 } };
     CHECK(send(fd, &odd, sizeof odd, 0) == sizeof odd);
     FAILS(recv(fd, answers, sizeof answers, MSG_DONTWAIT), EAGAIN);     /* longer than it is: nothing */
+}
+static void floods_of_questions_are_limited(void) {
+    static struct { struct nlmsghdr h; struct rtgenmsg g; char pad[3]; } many[1500];
+    own_namespace();
+    for (int i = 0; i < 100; i++) CHECK(!bridge("br%d"));
+    for (int i = 0; i < 1500; i++) {
+        many[i].h = (struct nlmsghdr){ sizeof *many, RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, i, 0 };
+        many[i].g.rtgen_family = AF_UNSPEC;
+    }
+    int fd = netlink();
+    long before = free_pages();
+    CHECK(send(fd, many, sizeof many, 0) == sizeof many && before - free_pages() < 2000);
+    while (recv(fd, answers, sizeof answers, MSG_DONTWAIT) > 0);
+    close(fd);
 }
 static unsigned seed = 1;
 static unsigned chance(unsigned n) { seed = seed * 1103515245 + 12345; return (seed >> 16) % n; }
@@ -658,6 +677,6 @@ static void sockets_are_listed(void) {
 static const struct property properties[] = {
     T(new_namespaces_have_lo_alone), T(namespaces_are_apart), T(clone_makes_them_too), T(pairs_connect_two), T(bound_sources_matter),
     T(bridges_connect_many), T(bridges_connect_bridges), T(routers_forward), T(loopback_stays_inside), T(streams_wait_for_the_way),
-    T(devices_end_with_their_namespace), T(devices_move), T(descriptors_name_namespaces), T(owners_rule), T(names_are_checked), T(addresses_and_routes_are_checked), T(messages_are_checked), T(garbage_is_survived),
+    T(devices_end_with_their_namespace), T(devices_move), T(descriptors_name_namespaces), T(owners_rule), T(names_are_checked), T(addresses_and_routes_are_checked), T(messages_are_checked), T(garbage_is_survived), T(floods_of_questions_are_limited),
     T(devices_count), T(sockets_are_listed), { NULL, NULL } };
 int main(int argc, char **argv) { return run_properties(properties, argc, argv); }
