@@ -132,6 +132,7 @@ void trace_fork(struct task *child, int event) {
 }
 
 static void go_on(struct task *t, int mode, int signo) {
+    if (t->trace->mode == TRACE_STEP) task_frame(t)->rflags &= ~(u64)RFLAGS_TF;     /* or its end of tracing would be a trap */
     t->injected = signo;
     t->trace->mode = mode;
     t->trace->code = 0;
@@ -259,7 +260,7 @@ static long command(struct task *t, long request, u64 address, u64 data) {
 long sys_ptrace(long request, long pid, u64 address, u64 data) {
     if (request == TRACEME) {
         struct process *parent = current->process->parent;
-        if (current->trace) return -EPERM;
+        if (current->trace || !parent) return -EPERM;   /* nobody could command the first process */
         return trace_begin(current, parent, false, 0) ? 0 : -ENOMEM;
     }
     struct task *t = task_find_here(pid);

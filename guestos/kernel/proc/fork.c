@@ -200,5 +200,5 @@ long sys_clone3(const void *args, size_t size) {
 
 long sys_set_tid_address(int *tid) {
     current->clear_child_tid = tid;
-    return current->pid;
+    return pid_to(current->pid);
 }

@@ -456,6 +456,49 @@ static void set_id_programs_get_nothing_for_a_tracer(void) {
     CHECK(!umount(directory) && !rmdir(directory));
 }
 
+/* ---- namespaces ---- */
+static void numbers_are_the_tracers(void) {
+    CHECK(!unshare(CLONE_NEWPID));
+    int first = fork();
+    if (!first) {
+        TRACED(pid, int p = syscall(SYS_fork); if (!p) _exit(3); (void)p; _exit(4));
+        CHECK(getpid() == 1 && pid == 2);
+        GOOD(P(PTRACE_GETSIGINFO, pid, 0, &info)); CHECK(info.si_pid == 2);
+        GOOD(P(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACEFORK));
+        TO(pid, PTRACE_CONT, 0, STOP(SIGTRAP | PTRACE_EVENT_FORK << 8));
+        GOOD(P(PTRACE_GETSIGINFO, pid, 0, &info)); CHECK(info.si_pid == 2);
+        long child; GOOD(P(PTRACE_GETEVENTMSG, pid, 0, &child)); CHECK(child == 3);
+        CHECK(STOPPED(next_stop(3), SIGSTOP));
+        GOOD(P(PTRACE_KILL, 3, 0, 0)); CHECK(next_stop(3) == SIGKILL);
+        kill(pid, SIGKILL); CHECK(next_stop(pid) == SIGKILL);
+        FAILS(P(PTRACE_ATTACH, 100, 0, 0), ESRCH);
+        _exit(0);
+    }
+    CHECK(exit_of(first) == 0);
+}
+/* Root of a user namespace has no rights over those outside, who share its uid. */
+static void a_user_namespace_keeps_in(void) {
+    PLAIN(outside, pause());
+    int pid = fork();
+    if (!pid) {
+        CHECK(!unshare(CLONE_NEWUSER));
+        FAILS(P(PTRACE_ATTACH, outside, 0, 0), EPERM);
+        FAILS(P(PTRACE_SEIZE, outside, 0, 0), EPERM);
+        static const char *const what[] = { "mem", "environ", "root", "exe", "ns/mnt", "ns/pid" };
+        for (int i = 0; i < 6; i++) CHECK(looks(outside, what[i]) == EACCES);
+        int inside = fork();
+        if (!inside) { pause(); _exit(0); }
+        nap(10);
+        GOOD(P(PTRACE_ATTACH, inside, 0, 0));
+        CHECK(STOPPED(next_stop(inside), SIGSTOP) && looks(inside, "environ") == 0);
+        _exit(0);
+    }
+    CHECK(exit_of(pid) == 0);
+    PLAIN(other, CHECK(!unshare(CLONE_NEWUSER)); pause());
+    GOOD(P(PTRACE_ATTACH, other, 0, 0));
+    CHECK(STOPPED(next_stop(other), SIGSTOP));
+}
+
 static const struct property all[] = {
     T(a_signal_stops_and_is_passed_on), T(a_signal_is_kept_or_replaced), T(ignored_signals_are_seen_blocked_ones_are_not), T(a_kill_needs_nobody),
     T(a_job_stop_is_seen_too), T(siginfo_can_be_changed), T(the_tracer_is_told), T(calls_stop_twice), T(calls_can_be_changed), T(an_exec_is_a_trap),
@@ -463,7 +506,7 @@ static const struct property all[] = {
     T(proc_mem_is_the_same_memory), T(registers_are_read_and_written), T(attach_stops_and_detach_lets_go), T(a_stopped_process_is_attached_to),
     T(seize_stops_when_asked), T(errors_are_linuxs), T(forks_are_followed), T(an_end_is_an_event), T(a_thread_is_traced),
     T(a_tracer_that_is_no_parent_hears_first), T(a_tracers_end_frees_or_kills), T(users_keep_out_of_others), T(dumpable_is_lost_and_got_back),
-    T(set_id_programs_get_nothing_for_a_tracer), { 0 }
+    T(set_id_programs_get_nothing_for_a_tracer), T(numbers_are_the_tracers), T(a_user_namespace_keeps_in), { 0 }
 };
 int main(int argc, char **argv) {
     if (argc > 1 && !strcmp(argv[1], "--exit")) return 7;
