@@ -11,8 +11,15 @@ static inline u32 inl(u16 port) { u32 v; asm volatile("inl %1, %0" : "=a"(v) : "
 
 /* Maps a device's registers, uncached, for ever. Panics if there is no memory for the page table. */
 volatile void *mmio_map(u64 physical, size_t bytes);
-static inline u32 mmio_read32(volatile void *base, u32 offset) { return *(volatile u32 *)((volatile char *)base + offset); }
-static inline void mmio_write32(volatile void *base, u32 offset, u32 v) { *(volatile u32 *)((volatile char *)base + offset) = v; }
+/* Plain moves, whatever the compiler would make of it: a hypervisor has to take these instructions apart. */
+static inline u32 mmio_read32(volatile void *base, u32 offset) {
+    u32 v;
+    asm volatile("movl %1, %0" : "=r"(v) : "m"(*(volatile u32 *)((volatile char *)base + offset)) : "memory");
+    return v;
+}
+static inline void mmio_write32(volatile void *base, u32 offset, u32 v) {
+    asm volatile("movl %0, %1" : : "r"(v), "m"(*(volatile u32 *)((volatile char *)base + offset)) : "memory");
+}
 
 static inline u64 rdmsr(u32 index) {
     u32 low, high;
