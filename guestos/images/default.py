@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from guestos.images.ext2 import build_image
 
 DISK_SIZE = 16 << 20
 """Bytes of build/guest/disk.img unless more is needed."""
+
+NESTED_SIZE = 4 << 20
+"""Bytes of the disk that virtual machines in the guest boot from."""
 
 MOTD = """\
 Ringzero. Every instruction of this machine can be looked at.
@@ -42,15 +46,35 @@ def default_tree(programs: Iterable[Path], *, busybox: Path | None = None) -> li
     return entries
 
 
+def nested_tree(kernel: Path, programs: Iterable[Path], out_dir: Path) -> list[Entry]:
+    """What `vmm` boots in the guest unless told otherwise, in /boot: the very same kernel, without what only debuggers read,
+    and a disk with the same programs."""
+    disk = out_dir / "nested.img"
+    build_image(default_tree(programs), disk, NESTED_SIZE)
+    return [directory("/boot"), file("/boot/kernel.elf", loadable(kernel.read_bytes())), file("/boot/disk.img", disk)]
+
+
+def loadable(elf: bytes) -> bytes:
+    """An ELF file as far as its segments go."""
+    header = bytearray(elf[:64])
+    at, size, count = struct.unpack_from("<Q", elf, 32)[0], *struct.unpack_from("<HH", elf, 54)
+    segments = [struct.unpack_from("<IIQQQQ", elf, at + n * size) for n in range(count)]
+    end = max([at + size * count, *(offset + filesz for _, _, offset, _, _, filesz in segments)])
+    struct.pack_into("<Q", header, 40, 0)           # no section headers
+    struct.pack_into("<HHH", header, 58, 0, 0, 0)
+    return bytes(header) + elf[64:end]
+
+
 def build_default_disk(out_dir: Path, *, busybox: Path | None = None, size: int | None = None) -> Path:
     """Compile the user programs and write `out_dir`/disk.img; return its path.
 
     Nothing is written if the image there was made of the same bytes. `size` in bytes; None: 16 MiB,
     or what is needed if that is more. Raises guestos.build.BuildError or DiskError.
     """
-    from guestos.build import build_user  # here: images alone need no compiler
+    from guestos.build import build_kernel, build_user  # here: images alone need no compiler
 
-    entries = default_tree(build_user(out_dir), busybox=busybox)
+    programs = build_user(out_dir)
+    entries = default_tree(programs, busybox=busybox) + nested_tree(build_kernel(out_dir), programs, Path(out_dir))
     out = Path(out_dir) / "disk.img"
     if size is None:
         needed = sum(entry.content.stat().st_size for entry in entries if isinstance(entry.content, Path))

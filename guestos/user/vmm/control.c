@@ -19,7 +19,7 @@
 
 static char socket_path[128];
 static int listener = -1, client = -1;
-static bool on_terminal, raw;
+static bool on_terminal, output_is_terminal, raw;
 static struct termios before;
 static uint8_t kept[KEPT];
 static size_t kept_end;
@@ -40,7 +40,7 @@ static void make_raw(void) {
 
 void control_output(uint8_t byte) {
     kept[kept_end++ % KEPT] = byte;
-    if (on_terminal) write(1, &byte, 1);
+    if (on_terminal && (byte != '\r' || output_is_terminal)) write(1, &byte, 1);      /* files have lines that end with \n */
     if (client >= 0 && send(client, &byte, 1, MSG_NOSIGNAL) < 0) close(client), client = -1;
 }
 
@@ -124,6 +124,7 @@ void control_start(const struct options *o) {
     strcpy(a.sun_path, socket_path);
     if (bind(listener, (void *)&a, sizeof(a)) || listen(listener, 8)) fail("can't make %s: %s", socket_path, strerror(errno));
     on_terminal = !o->detach;
+    output_is_terminal = isatty(1);
     if (on_terminal && !o->command) make_raw();
     signal(SIGPIPE, SIG_IGN);
     pthread_t thread;
