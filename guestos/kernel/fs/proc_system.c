@@ -40,16 +40,30 @@ static int make_frames(struct task *unused, struct text *out) {
     return 0;
 }
 
-/* Time on the processor since boot: of the living, and of the dead whom their parents counted. */
-static void busy(u64 *user, u64 *system) {
+/* Since boot: of the living, and of the dead whom their parents counted. */
+static struct times all_times(void) {
     struct process *p;
-    *user = *system = 0;
+    struct times all = { 0 };
     for_each_process(p) {
-        struct times all = process_times(p);
+        times_add(&all, process_times(p));
         times_add(&all, p->waited);
-        *user += all.user;
-        *system += all.run - all.user;
     }
+    return all;
+}
+static void busy(u64 *user, u64 *system) {
+    struct times all = all_times();
+    *user = all.user;
+    *system = all.run - all.user;
+}
+
+static int make_vmstat(struct task *unused, struct text *out) {
+    struct memory_stats m;
+    struct times all = all_times();
+    u64 dirty, cached = cache_pages(&dirty);
+    memory_stats(&m);
+    text_print(out, "nr_free_pages %lu\nnr_file_pages %lu\nnr_dirty %lu\npgfault %lu\npgmajfault %lu\n", m.free_pages, cached + block_cached_pages(),
+               dirty, all.minor_faults, all.major_faults);
+    return 0;
 }
 
 static int make_uptime(struct task *unused, struct text *out) {
@@ -194,7 +208,7 @@ static int store_forward(struct task *unused, char *text) {
 #define LINK(path, make) { path, S_IFLNK | 0777, make, NULL, NULL, PROC_NONE }
 
 const struct proc_row proc_system_rows[] = {
-    TEXT("meminfo", make_meminfo), { "frames", S_IFREG | 0400, make_frames, NULL, NULL, PROC_NONE }, TEXT("uptime", make_uptime), TEXT("stat", make_stat), TEXT("version", make_version),
+    TEXT("meminfo", make_meminfo), TEXT("vmstat", make_vmstat), { "frames", S_IFREG | 0400, make_frames, NULL, NULL, PROC_NONE }, TEXT("uptime", make_uptime), TEXT("stat", make_stat), TEXT("version", make_version),
     TEXT("loadavg", make_loadavg), TEXT("cpuinfo", make_cpuinfo), TEXT("filesystems", make_filesystems),
     TEXT("cmdline", make_cmdline), TEXT("partitions", make_partitions), LINK("self", make_self),
     LINK("thread-self", make_thread_self), LINK("mounts", make_self_mounts), DIRECTORY("sys"), DIRECTORY("sys/kernel"),

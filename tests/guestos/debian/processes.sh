@@ -7,3 +7,4 @@ ps -e -o comm= | grep -cx ps; ps -ef | head -n 1 | tr -s ' '; ps aux | head -n 1
 free | head -n 1; free | awk '/^Mem/ { print ($2 > $3 && $2 >= $4 && $7 > 0) }'; uptime | n | sed 's/.*load/load/'; w -h | wc -l
 cat /proc/$$/comm; tr '\0' ' ' < /proc/self/cmdline; echo; readlink /proc/self/exe /proc/$$/cwd /proc/self/fd/0; grep -cE '^[0-9a-f]+-[0-9a-f]+ r[-w][-x][ps] ' /proc/self/maps | awk '{ print ($1 > 5) }'
 grep -E '^(Name|State|Threads|Uid|Tgid)' /proc/self/status | n; grep -c . /proc/meminfo | awk '{ print ($1 > 4) }'; /sbin/sysctl kernel.ostype kernel.hostname; top -b -n 1 | sed -n '/PID/{p;q}' | tr -s ' '; top -bn1 | head -n 1 | n | cut -c1-8
+vmstat | tail -n 2 | n | sed 's/^ //'; nice -n 5 sh -c 'ps -o ni= -p $$; nice'
