@@ -122,7 +122,7 @@ static void note_frozen(struct cgroup *of) {
         bool frozen = false;
         for (struct cgroup *above = g; above; above = above->parent) frozen |= above->freeze;
         if (frozen) for_each_process(p) if (cgroup_is_within(p->cgroup, g))
-            for_each_thread(t, p) frozen &= t->frozen || t->state == TASK_STOPPED;
+            for_each_thread(t, p) frozen &= t->frozen || t->state == TASK_STOPPED || t->state == TASK_TRACED;
         if (frozen == g->frozen) continue;
         g->frozen = frozen;
         cgroup_changed(g, CGROUP_EVENTS);

@@ -24,7 +24,7 @@ struct text;
 
 enum memory_event { MEMORY_MAX, MEMORY_OOM, MEMORY_OOM_KILL, MEMORY_OOM_GROUP_KILL, MEMORY_EVENTS };
 /* Places in cgroup_files of those that are asked for by place; what is from CGROUP_EVENTS on can be watched. */
-enum cgroup_place { DIRECTORY, CGROUP_PROCS, CGROUP_EVENTS, CGROUP_MEMORY_EVENTS, CGROUP_PIDS_EVENTS, CGROUP_PLACES };
+enum cgroup_place { CGROUP_PROCS = 1, CGROUP_EVENTS, CGROUP_MEMORY_EVENTS, CGROUP_PIDS_EVENTS, CGROUP_PLACES };
 
 struct cgroup {
     struct cgroup *parent;                  /* NULL: the root */
