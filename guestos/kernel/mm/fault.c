@@ -123,6 +123,6 @@ int page_fault(u64 address, u64 error) {
     struct task *t = current;
     t->minor_faults++;
     int outcome = fault_in(t->mm, address, error & FAULT_WRITE, error & FAULT_FETCH);
-    if (outcome == SIGKILL && !signal_ends(t)) kerror("out of memory: task %d (%s) is killed\n", t->pid, t->comm);
+    if (outcome == SIGKILL && !signal_ends(t)) (t->process->cgroup->parent ? kprintf : kerror)("out of memory: task %d (%s) is killed\n", t->pid, t->comm);
     return outcome;
 }
