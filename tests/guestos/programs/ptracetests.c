@@ -499,6 +499,45 @@ static void a_user_namespace_keeps_in(void) {
     CHECK(STOPPED(next_stop(other), SIGSTOP));
 }
 
+/* ---- and nothing breaks it ---- */
+static unsigned long state;
+static unsigned random_below(unsigned n) { state = state * 6364136223846793005UL + 1442695040888963407UL; return (state >> 33) % n; }
+/* Five processes command each other at random, end, are killed and made anew. */
+static void random_commands_break_nothing(void) {
+    static const long requests[] = { 0, 1, 2, 3, 4, 5, 6, 7, 7, 8, 9, 9, 12, 13, 14, 15, 16, 16, 16, 17, 24, 24, 0x4200, 0x4201, 0x4202, 0x4203, 0x4204, 0x4205, 0x4206, 0x4206, 0x4207, 0x4207, 99 };
+    static const int signals[] = { SIGSTOP, SIGCONT, SIGUSR1, SIGCHLD, SIGTRAP, SIGTERM, SIGKILL };
+    static char page[4096];
+    static int born[400];
+    volatile int *pids = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    for (int round = 0; round < 400; round++) {
+        int slot = round % 5;
+        if (pids[slot] > 0) { kill(pids[slot], random_below(2) ? SIGKILL : SIGCONT); while (waitpid(-1, NULL, WNOHANG | __WALL) > 0) ; }
+        int pid = fork();
+        if (!pid) {
+            state = round * 7919 + 1;
+            alarm(10);
+            for (int i = 0; i < 30; i++) {
+                int other = pids[random_below(5)];
+                if (other <= 0 || other == getpid()) { sched_yield(); continue; }
+                void *where[] = { page, page + 4090, NULL, (void *)&word, (void *)8, (void *)-1L, (void *)0xffffffff80200000 };
+                long request = requests[random_below(sizeof requests / sizeof *requests)];
+                long address = (long)where[random_below(7)], data = random_below(2) ? (long)where[random_below(7)] : random_below(70);
+                if (request == PTRACE_SETOPTIONS || request == PTRACE_SEIZE) address = 0, data = random_below(128) | random_below(2) << 20;
+                P(request, other, address, data);
+                if (!random_below(8)) kill(other, signals[random_below(random_below(4) ? 5 : 7)]);
+                if (!random_below(4)) waitpid(-1, NULL, WNOHANG | __WALL);
+                if (!random_below(10) && !fork()) _exit(0);
+                if (!random_below(20)) execl(self, self, "--exit", NULL);
+            }
+            _exit(0);
+        }
+        pids[slot] = born[round] = pid;
+        sched_yield();
+    }
+    for (int i = 0; i < 400; i++) kill(born[i], SIGKILL);
+    while (waitpid(-1, NULL, __WALL) > 0) ;
+}
+
 static const struct property all[] = {
     T(a_signal_stops_and_is_passed_on), T(a_signal_is_kept_or_replaced), T(ignored_signals_are_seen_blocked_ones_are_not), T(a_kill_needs_nobody),
     T(a_job_stop_is_seen_too), T(siginfo_can_be_changed), T(the_tracer_is_told), T(calls_stop_twice), T(calls_can_be_changed), T(an_exec_is_a_trap),
@@ -506,7 +545,7 @@ static const struct property all[] = {
     T(proc_mem_is_the_same_memory), T(registers_are_read_and_written), T(attach_stops_and_detach_lets_go), T(a_stopped_process_is_attached_to),
     T(seize_stops_when_asked), T(errors_are_linuxs), T(forks_are_followed), T(an_end_is_an_event), T(a_thread_is_traced),
     T(a_tracer_that_is_no_parent_hears_first), T(a_tracers_end_frees_or_kills), T(users_keep_out_of_others), T(dumpable_is_lost_and_got_back),
-    T(set_id_programs_get_nothing_for_a_tracer), T(numbers_are_the_tracers), T(a_user_namespace_keeps_in), { 0 }
+    T(set_id_programs_get_nothing_for_a_tracer), T(numbers_are_the_tracers), T(a_user_namespace_keeps_in), T(random_commands_break_nothing), { 0 }
 };
 int main(int argc, char **argv) {
     if (argc > 1 && !strcmp(argv[1], "--exit")) return 7;
