@@ -92,7 +92,7 @@ void user_return_work(struct trapframe *f) {
     do {
         asm volatile("sti");
         if (t->resched) schedule();
-        if (cgroup_holder(t->process->cgroup)) cgroup_hold(t);
+        if (t->process->cgroup->parent && cgroup_holder(t->process->cgroup)) cgroup_hold(t);
         signal_deliver(f);                  /* also settles an interrupted system call */
         t->frame_changed = false;
         asm volatile("cli");

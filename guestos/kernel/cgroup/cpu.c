@@ -30,13 +30,13 @@ static void dequeue(struct task *t) {
 }
 
 struct task *cpu_next(void) {
-    struct cgroup *g = &root_cgroup;
+    struct cgroup *g = &root_cgroup, *child;
     if (!g->runnable) return NULL;
-    for (;;) {
-        struct cgroup *child, *best = NULL;
+    while (g->queued < g->runnable) {       /* not all of them are its own */
+        struct cgroup *best = NULL;
         list_for_each(child, &g->children, sibling)
             if (child->runnable && (!best || child->vtime < best->vtime)) best = child;
-        if (!best || (g->queued && g->own_vtime <= best->vtime)) break;
+        if (g->queued && g->own_vtime <= best->vtime) break;
         g->floor = MAX(g->floor, best->vtime);
         g = best;
     }
@@ -99,21 +99,26 @@ static void spend(struct cgroup *g, u64 ran, u64 now) {
     timer_start(&g->refill, g->period_end);
 }
 
-void cpu_charge(struct task *t, u64 now) {
-    u64 ran = now - t->switched_in, user = t->user_cycles - t->charged_cycles;
-    t->run_time += ran;
-    t->switched_in = now;
-    t->charged_cycles = t->user_cycles;
-    struct cgroup *g = t->process->cgroup;
-    for (; g->parent; g = g->parent) {
+/* Apart from the root's, which is all there is to do at most switches. */
+static __attribute__((noinline)) void charge_groups(struct cgroup *of, u64 ran, u64 user, u64 now) {
+    for_each_ancestor(g, of) {
         g->run += ran;
         g->user_cycles += user;
         g->vtime += ran * 100 / g->weight;
         if (g->quota) spend(g, ran, now);
     }
-    g->run += ran;
-    g->user_cycles += user;
-    if (t->process->cgroup == g || !(g->control & CONTROL_CPU)) g->own_vtime += ran / (g->queued + 1);   /* each as much as a group */
+}
+
+void cpu_charge(struct task *t, u64 now) {
+    u64 ran = now - t->switched_in, user = t->user_cycles - t->charged_cycles;
+    struct cgroup *g = t->process->cgroup, *root = &root_cgroup;
+    t->run_time += ran;
+    t->switched_in = now;
+    t->charged_cycles = t->user_cycles;
+    if (g->parent) charge_groups(g, ran, user, now);
+    root->run += ran;
+    root->user_cycles += user;
+    if (!g->parent || !(root->control & CONTROL_CPU)) root->own_vtime += ran / (root->queued + 1);     /* each as much as a group */
 }
 
 u64 cpu_budget_end(struct task *t, u64 now) {
