@@ -33,7 +33,7 @@ TYPES = {
     "timer_flags": "int", "rename_flags": "unsigned", "getrandom_flags": "unsigned", "close_range_flags": "unsigned",
     "socket_domain": "int", "socket_type": "int", "socket_level": "int", "message_flags": "int", "shutdown_how": "int",
     "epoll_operation": "int", "epoll_flags": "int", "eventfd_flags": "int", "memfd_flags": "unsigned", "wait_id_type": "int",
-    "unshare_flags": "u64", "msync_flags": "int",
+    "unshare_flags": "u64", "msync_flags": "int", "seccomp_operation": "unsigned", "seccomp_flags": "unsigned",
 }  # fmt: skip
 
 
