@@ -60,6 +60,7 @@ def main(arguments: argparse.Namespace) -> int:
             lines.flush()
             machine.type(command + "\n")
             _await_prompt(machine)
+        _show_boundary(machine.engine.name)
         if not handover:
             _narrate("That was the tour. On a terminal, the keyboard would now be yours.")
             return 0
@@ -74,6 +75,19 @@ def main(arguments: argparse.Namespace) -> int:
         return 0
     output.say(str(result))
     return 1
+
+
+def _show_boundary(engine: str) -> None:
+    """One program in four settings: what the project is about. A few seconds on the compiled engine, too many on the other."""
+    if engine != "compiled":
+        _narrate("With the compiled engine you would now see one program as a process, in a container and in a virtual machine.")
+        return
+    from emu.boundary.report import show
+    from emu.cli import boundary
+
+    _narrate(f"Is a container a virtual machine? `{boundary.WORKLOAD}` in four settings, counted to the instruction:")
+    show(output.console(), boundary.measure_all(boundary.WORKLOAD, boundary.settings(None), engine=engine))
+    _narrate("`ringzero boundary --html page.html` draws it; `ringzero audit` shows whose memory is whose.")
 
 
 class Lines:

@@ -24,6 +24,7 @@ COMMANDS = {
     "run": ("emu.cli.run", "boot the guest, or another kernel, on the console"),
     "demo": ("emu.cli.demo", "boot the guest and take the tour"),
     "trace": ("emu.cli.trace", "print the system calls that programs in the guest make"),
+    "boundary": ("emu.cli.boundary", "one program as a process, in a container, in a virtual machine: side by side"),
     "audit": ("emu.cli.audit", "who can reach which memory of the guest, from its page tables"),
     "step": ("emu.cli.step", "step through instructions at a prompt"),
     "exec": ("emu.cli.execute", "run a flat binary without a kernel, and show its registers"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -34,6 +35,12 @@ class GuestKernel:
         self.machine, self.image, self.memory = machine, image, memory
         self.symbols = Symbols(image)
         self.layouts = Layouts(image, name)
+
+    def seen_in(self, memory: Memory) -> GuestKernel:
+        """The same kernel file, of which another copy runs in `memory`."""
+        other = copy.copy(self)
+        other.memory = memory
+        return other
 
     def symbol(self, name: str) -> int:
         """Address of a function or object. Raises ImageError."""

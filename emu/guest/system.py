@@ -100,7 +100,7 @@ class Vm:
     def system(self) -> System | None:
         """The system in it; None unless it runs the kernel that `host` runs."""
         kernel = self.owner.system.kernel
-        inner = System(kernel.machine, kernel.image, self.memory, self)
+        inner = System(kernel, self.memory, self)
         try:
             start = kernel.symbol("syscall_entry")
             same = inner.kernel.read(start, 64) == kernel.code(start, 64)
@@ -112,16 +112,15 @@ class Vm:
 class System:
     """A kernel and what it runs, in `memory`: the machine's (`System.on`), or a virtual machine's."""
 
-    def __init__(self, machine: Machine, image: bytes | str | os.PathLike, memory: Memory, vm: Vm | None = None) -> None:
-        self.machine, self.memory, self.vm = machine, memory, vm
-        self.kernel = GuestKernel(machine, image)
-        self.root = self.kernel.symbol("boot_pml4") - _IMAGE
-        self.kernel.memory = Linear(memory, self.root)
+    def __init__(self, kernel: GuestKernel, memory: Memory, vm: Vm | None = None) -> None:
+        self.machine, self.memory, self.vm = kernel.machine, memory, vm
+        self.root = kernel.symbol("boot_pml4") - _IMAGE
+        self.kernel = kernel.seen_in(Linear(memory, self.root))
 
     @classmethod
     def on(cls, machine: Machine, image: bytes | str | os.PathLike) -> System:
         """The system on the machine's hardware, whose kernel is the ELF file `image`."""
-        return cls(machine, image, Physical(machine))
+        return cls(GuestKernel(machine, image), Physical(machine))
 
     def __repr__(self) -> str:
         return f"System({self.name!r})"

@@ -62,6 +62,10 @@ class Guest:
         data = text.encode()
         started = self.machine.retired
         self.machine.type(b"run %d\n" % len(data) + data)
+        return self.collect(text, started, limit)
+
+    def collect(self, text: str, started: int, limit: int = PATIENCE) -> Completed:
+        """What comes of a command that has been typed when `started` instructions were retired; as `run`."""
         output = {"o": bytearray(), "e": bytearray()}
         while True:
             kind, payload = self._reply(text, limit - (self.machine.retired - started))

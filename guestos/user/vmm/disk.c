@@ -124,7 +124,8 @@ void disk_store(uint64_t offset, int width, uint32_t v) {
     case 0x90: case 0x94: if (!d.queue_select) HALF(d.available, offset & 4); break;
     case 0xa0: case 0xa4: if (!d.queue_select) HALF(d.used, offset & 4); break;
     }
-    interrupt_line(DISK_IRQ, d.interrupt);
+    static bool raised;
+    if (!!d.interrupt != raised) interrupt_line(DISK_IRQ, raised = d.interrupt);
 }
 
 uint32_t disk_load(uint64_t offset, int width) {

@@ -10,8 +10,9 @@ static unsigned first, count;
 static bool empty_untold;
 
 static void update(void) {
+    static bool raised;
     bool wanted = (enable & RECEIVED && count) || (enable & EMPTY && empty_untold);
-    interrupt_line(SERIAL_IRQ, wanted);
+    if (wanted != raised) interrupt_line(SERIAL_IRQ, raised = wanted);
 }
 
 void serial_write(unsigned reg, uint8_t value) {
