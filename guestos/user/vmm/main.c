@@ -1,117 +1,145 @@
-/* vmm: runs small virtual machines, which boot a kernel of their own.
- *
- *   vmm run [--name N] [--memory 32M] [--kernel F] [--disk F [--writable]] [--append WORDS] [-c CMD] [-d]
- *   vmm ps | console N | stop N
- *
- * The status of run is the guest's (of its init, or of CMD); 125: it was stopped; 2: a mistake in what was given. */
+/* vmm: makes virtual machines with /dev/kvm, each a process of its own, and tells those that run what to do. */
 #include "vmm.h"
-#include <errno.h>
-#include <fcntl.h>
+#include <getopt.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 
-#define KERNEL "/boot/kernel.elf"
-#define DISK "/boot/disk.img"
+#define DEFAULT_KERNEL "/boot/kernel.elf"
+#define DEFAULT_DISK "/boot/disk.img"
 
-_Noreturn void fail(const char *format, ...) {
-    va_list arguments;
-    control_end();
-    va_start(arguments, format);
-    fprintf(stderr, "vmm: ");
-    vfprintf(stderr, format, arguments);
-    fprintf(stderr, "\n");
-    exit(2);
+static const char help[] =
+    "usage: vmm run [options]       make a machine and be its console; Ctrl-] leaves it running\n"
+    "       vmm ps                  machines that run\n"
+    "       vmm console NAME        be the console of one; Ctrl-] leaves it\n"
+    "       vmm stop NAME           switch one off\n"
+    "  --name NAME       (vm1, vm2, ...)\n"
+    "  --memory SIZE     (32M)\n"
+    "  --kernel FILE     ELF with a PVH entry (" DEFAULT_KERNEL ")\n"
+    "  --disk FILE       raw image, or 'none' (" DEFAULT_DISK "); changes are kept in memory and lost\n"
+    "  --writable        changes go to the file\n"
+    "  --read-only       there are no changes\n"
+    "  --append WORDS    more for the kernel's command line\n"
+    "  -c CMD            run CMD in the guest's shell and stop; its exit status becomes this one's\n"
+    "  -d                leave it running from the beginning\n";
+
+static void complain(const char *format, va_list values) {
+    char text[512];
+    vsnprintf(text, sizeof(text), format, values);
+    fprintf(stderr, "vmm: %s\n", text);
 }
 
-static size_t size_of(const char *text) {
-    char *end;
-    unsigned long long n = strtoull(text, &end, 10);
-    if (*end == 'G') n <<= 30, end++;
-    else if (*end == 'M') n <<= 20, end++;
-    else if (*end == 'K') n <<= 10, end++;
-    if (*end || end == text || n < 4 << 20 || n > RAM_MAX || n % 4096) fail("%s is no memory size; give 4M to 3G, as 32M", text);
-    return n;
+void say(const char *format, ...) {
+    va_list values;
+    va_start(values, format);
+    complain(format, values);
+    va_end(values);
 }
 
-static const char *value(int argc, char **argv, int *i) {
-    if (*i + 1 >= argc) fail("%s needs a value", argv[*i]);
-    return argv[++*i];
+void die(const char *format, ...) {
+    va_list values;
+    console_close(NULL);
+    va_start(values, format);
+    complain(format, values);
+    exit(BAD);
 }
 
-static struct options options(int argc, char **argv) {
-    static char name[32];
-    snprintf(name, sizeof(name), "vm%d", getpid());
-    struct options o = { .name = name, .kernel = KERNEL, .append = "", .memory = 32 << 20 };
-    for (int i = 0; i < argc; i++) {
-        if (!strcmp(argv[i], "--name")) o.name = value(argc, argv, &i);
-        else if (!strcmp(argv[i], "--memory")) o.memory = size_of(value(argc, argv, &i));
-        else if (!strcmp(argv[i], "--kernel")) o.kernel = value(argc, argv, &i);
-        else if (!strcmp(argv[i], "--disk")) o.disk = value(argc, argv, &i);
-        else if (!strcmp(argv[i], "--append")) o.append = value(argc, argv, &i);
-        else if (!strcmp(argv[i], "-c")) o.command = value(argc, argv, &i);
-        else if (!strcmp(argv[i], "--writable")) o.writable = true;
-        else if (!strcmp(argv[i], "-d")) o.detach = true;
-        else fail("there is no option %s; the options of run: --name --memory --kernel --disk --writable --append -c -d", argv[i]);
+struct options { const char *name, *kernel, *disk, *append, *command; u64 memory; enum disk_mode mode; bool detached; };
+
+/* What the kernel is told; a backslash keeps a quote or a backslash of the command. */
+static char *command_line(const struct options *o) {
+    size_t size = strlen(o->append) + (o->command ? 2 * strlen(o->command) : 0) + 128;
+    char *line = malloc(size), *to = line;
+    if (!line) die("no memory");
+    if (disk_present()) to += sprintf(to, "virtio_mmio.device=%d@%#x:%d ", VIRTIO_WINDOW, VIRTIO_BASE + DISK_WINDOW * VIRTIO_WINDOW, DISK_IRQ);
+    to += sprintf(to, "%s%sinit=/bin/init", o->append, *o->append ? " " : "");      /* of several, the first counts */
+    if (!o->command) return line;
+    to += sprintf(to, " quiet -- -c \"");
+    for (const char *c = o->command; *c; c++) {
+        if (*c == '"' || *c == '\\') *to++ = '\\';
+        *to++ = *c;
     }
-    if (strlen(o.name) > 40 || strchr(o.name, '/') || !*o.name || *o.name == '.') fail("%s is no name for a machine; give up to 40 letters and digits", o.name);
-    if (o.writable && !o.disk) fail("--writable needs --disk: the built-in disk is never changed");
-    if (!o.disk && !access(DISK, R_OK)) o.disk = DISK;
-    return o;
-}
-
-/* What the kernel is told; -- begins what init is told. */
-static const char *command_line(const struct options *o) {
-    char quoted[2048] = "", *to = quoted;
-    static char line[4096];
-    for (const char *from = o->command; from && *from; from++) {
-        if (to - quoted > (int)sizeof(quoted) - 3) fail("the command is too long; put it into a file");
-        if (*from == '"' || *from == '\\') *to++ = '\\';
-        *to++ = *from;
-    }
-    int n = snprintf(line, sizeof(line), "%s virtio_mmio.device=%d@%#lx:%d%s%s%s%s", *o->append ? o->append : "init=/bin/init", DISK_SIZE, DISK_ADDRESS, DISK_IRQ,
-                     o->command ? " quiet -- -c \"" : "", quoted, o->command ? "\"" : "", "");
-    if (n >= (int)sizeof(line)) fail("the kernel's command line is too long; put the command into a file");
+    strcpy(to, "\"");
     return line;
 }
 
-static void go_to_background(void) {
-    pid_t pid = fork();
-    if (pid < 0) fail("no process for the machine: %s", strerror(errno));
-    if (pid) _exit(0);
-    setsid();
-    int null = open("/dev/null", O_RDWR);
-    for (int fd = 0; fd < 3; fd++) dup2(null, fd);
-    if (null > 2) close(null);
+/* In a process of its own: all that can fail comes before the machine has a name. */
+static int machine(const struct options *o, int link) {
+    char numbered[16];
+    const char *name = o->name;
+    int listener = -1;
+    memory_new(o->memory);
+    if (strcmp(o->disk, "none")) disk_open(o->disk, o->mode);
+    struct entry entry = boot_load(o->kernel, command_line(o));
+    machine_new();
+    machine_start(entry);
+    for (int n = 1; !o->name && listener < 0 && n < 1000; n++) snprintf(numbered, sizeof(numbered), "vm%d", n), listener = control_listen(name = numbered);
+    if (o->name) listener = control_listen(name);
+    if (listener < 0) die("a machine '%s' runs already", name);
+    if (o->detached) printf("%s\n", name), fflush(stdout);
+    console_open(name, o->memory, o->kernel, listener, link, o->detached, !o->command);
+    return machine_run(o->command);
 }
 
-static int command_run(int argc, char **argv) {
-    struct options o = options(argc, argv);
-    const char *line = command_line(&o);
-    if (o.disk) disk_open(o.disk, o.writable);
-    if (o.detach) {
-        if (access("/dev/kvm", R_OK | W_OK)) fail("can't open /dev/kvm: %s", strerror(errno));
-        if (access(o.kernel, R_OK)) fail("can't open the kernel %s: %s; give another one with --kernel", o.kernel, strerror(errno));
-        go_to_background();
+/* The machine may outlive the process that the shell waits for, so it is a child; each hears of the other's end by the link. */
+static int run(const struct options *o) {
+    int link[2], how;
+    char byte;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, link)) die("no socket pair: %s", strerror(errno));
+    pid_t child = fork();
+    if (child < 0) die("no process for the machine: %s", strerror(errno));
+    if (!child) {
+        close(link[0]);
+        exit(machine(o, link[1]));
     }
-    machine_create(&o);
-    struct entry e = boot_load(o.kernel, line);
-    control_start(&o);
-    int status = machine_run(e);
-    control_end();
-    return status;
+    close(link[1]);
+    ssize_t told;
+    while ((told = read(link[0], &byte, 1)) < 0 && errno == EINTR) ;
+    if (told > 0) {
+        if (!o->detached) say("it runs on; vmm ps lists it, vmm console NAME comes back");
+        return 0;
+    }
+    while (waitpid(child, &how, 0) < 0 && errno == EINTR) ;
+    return WIFEXITED(how) ? WEXITSTATUS(how) : 128 + WTERMSIG(how);
+}
+
+static void check_name(const char *name) {
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
+    if (!n || name[n] || n > NAME_MAX_BYTES || *name == '.' || *name == '-') die("'%s' is no name for a machine: letters, digits, '_', '-', '.', at most %d", name, NAME_MAX_BYTES);
+}
+
+static int run_command(int argc, char **argv) {
+    enum { NAME = 256, MEMORY, KERNEL, DISK, WRITABLE, READ_ONLY, APPEND };
+    static const struct option known[] = {
+        { "name", 1, 0, NAME }, { "memory", 1, 0, MEMORY }, { "kernel", 1, 0, KERNEL }, { "disk", 1, 0, DISK }, { "writable", 0, 0, WRITABLE },
+        { "read-only", 0, 0, READ_ONLY }, { "append", 1, 0, APPEND }, { 0 },
+    };
+    struct options o = { .kernel = DEFAULT_KERNEL, .disk = DEFAULT_DISK, .append = "", .memory = 32 << 20 };
+    for (int which; (which = getopt_long(argc, argv, "c:d", known, NULL)) != -1;) {
+        switch (which) {
+        case NAME: check_name(o.name = optarg); break;
+        case MEMORY: o.memory = memory_parse(optarg); break;
+        case KERNEL: o.kernel = optarg; break;
+        case DISK: o.disk = optarg; break;
+        case WRITABLE: o.mode = DISK_WRITABLE; break;
+        case READ_ONLY: o.mode = DISK_READ_ONLY; break;
+        case APPEND: o.append = optarg; break;
+        case 'c': o.command = optarg; break;
+        case 'd': o.detached = true; break;
+        default: return BAD;
+        }
+    }
+    if (optind < argc) die("'%s' is one word too many", argv[optind]);
+    return run(&o);
 }
 
 int main(int argc, char **argv) {
-    const char *command = argc > 1 ? argv[1] : "";
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    if (!strcmp(command, "run")) return command_run(argc - 2, argv + 2);
-    if (!strcmp(command, "ps") && argc == 2) return command_ps();
-    if (!strcmp(command, "stop") && argc == 3) return command_stop(argv[2]);
-    if (!strcmp(command, "console") && argc == 3) return command_console(argv[2]);
-    fprintf(stderr, "usage: vmm run [--name N] [--memory 32M] [--kernel F] [--disk F [--writable]] [--append WORDS] [-c CMD] [-d]\n"
-                    "       vmm ps | console N | stop N\n");
-    return 2;
+    const char *what = argc > 1 ? argv[1] : "";
+    if (!strcmp(what, "run")) return run_command(argc - 1, argv + 1);
+    if (!strcmp(what, "ps") && argc == 2) return control_ps();
+    if (!strcmp(what, "console") && argc == 3) return control_console(argv[2]);
+    if (!strcmp(what, "stop") && argc == 3) return control_stop(argv[2]);
+    bool asked = !strcmp(what, "--help") || !strcmp(what, "-h");
+    fputs(help, asked ? stdout : stderr);
+    return asked ? 0 : BAD;
 }
