@@ -22,9 +22,9 @@ from emu.testing.guest import Guest, boot
 from guestos import build
 from tests.guestos import ours
 
-DISK = b"r" + bytes(510) + b"z" + bytes(255 * 512)
+DISK = b"r" + bytes(510) + b"z" + bytes(15 * 512)
 SOURCE = ours.PROGRAMS / "vmmguest.c"
-PROPERTIES = re.findall(r"\bT\((\w+)\)", SOURCE.read_text())
+PROPERTIES = re.findall(r"\bT\((\w+)\),", SOURCE.read_text())
 
 
 @functools.cache
