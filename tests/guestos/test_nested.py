@@ -7,6 +7,7 @@ import pytest
 from emu.boundary.audit import audit
 from emu.guest.system import System
 from emu.testing.guest import boot
+from guestos import build
 from tests.guestos import ours
 
 
@@ -37,3 +38,18 @@ def test_two_at_once_share_nothing():
     assert "vmm" in [process.name for process in host.processes()] and "sleep" not in [process.name for process in host.processes()]
     guest.run("vmm stop a").check()
     assert [line.split()[0] for line in guest.run("vmm ps").check().stdout.splitlines()] == ["NAME", "b"]
+
+
+def cost_of_exit(guest, program: str, kind: str) -> float:
+    """Instructions that an exit takes, there and back, above the guest's own."""
+    few, many = (guest.run([program, kind, str(count)]).check().instructions for count in (1000, 3000))
+    return (many - few) / 2000
+
+
+def test_what_exits_cost():
+    guest = boot()
+    program = guest.put("/tmp/exits", build.build_program([ours.PROGRAMS / "exits.c"], ours.CACHE / "exits", [*build.USER_FLAGS, "-O1", "-w"]).read_bytes(), 0o755)
+    kernels, monitors = cost_of_exit(guest, program, "cpuid"), cost_of_exit(guest, program, "out")
+    print(f"an exit that the kernel handles: {kernels:.0f} instructions; one that the monitor handles: {monitors:.0f}")
+    assert cost_of_exit(guest, program, "plain") < 10
+    assert kernels < 1500 and monitors < 6000
