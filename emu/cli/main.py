@@ -26,6 +26,7 @@ COMMANDS = {
     "trace": ("emu.cli.trace", "print the system calls that programs in the guest make"),
     "boundary": ("emu.cli.boundary", "one program as a process, in a container, in a virtual machine: side by side"),
     "audit": ("emu.cli.audit", "who can reach which memory of the guest, from its page tables"),
+    "vm": ("emu.cli.vm", "virtual machines in the guest: run, ps, console, stop"),
     "step": ("emu.cli.step", "step through instructions at a prompt"),
     "exec": ("emu.cli.execute", "run a flat binary without a kernel, and show its registers"),
     "info": ("emu.cli.info", "what is installed: engines, CPU features, instructions, guest images"),

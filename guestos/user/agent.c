@@ -80,6 +80,7 @@ static void run(size_t size) {
         }
     }
     while (waitpid(child, &how, 0) < 0 && errno == EINTR) ;
+    tcflush(0, TCIFLUSH);               // what was typed at a command that had the console, and has ended
     reply_number('x', "%lu", WIFEXITED(how) ? WEXITSTATUS(how) : 128 + WTERMSIG(how));
 }
 
