@@ -70,7 +70,7 @@ def test_files_of_the_host(vm, tmp_path, guest):
 ])
 def test_mistakes(vm, arguments, words):
     status, out, err = vm(*arguments)
-    assert status == (0 if arguments[-1] == "1G" else 2) and words in out + err and (out + err).strip().count("\n") <= 1
+    assert status == (0 if arguments[-1:] == ["1G"] else 2) and words in out + err and (out + err).strip().count("\n") <= 1
 
 
 def test_a_file_that_is_no_computer(tmp_path):
