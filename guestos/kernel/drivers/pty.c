@@ -13,6 +13,7 @@ struct pty {
     struct tty tty;                         /* the slave; first, for tty_put */
     int number;
     bool locked;
+    struct path at;                         /* in the devpts where the slave is, which stays mounted */
     char name[20];                          /* of the slave */
     u32 tail, head;                         /* of output, counting up for ever */
     char output[OUTPUT_SIZE];
@@ -107,13 +108,23 @@ static long master_ioctl(struct file *f, unsigned command, unsigned long argumen
 
 static const char *name_of(struct pty *pty) { return pty->name + sizeof(DEVPTS) - 1; }
 
+static struct superblock *devpts_of(struct pty *pty) { return path_inode(&pty->at)->sb; }
+
+/* Through the ptmx of a devpts, or another: that is for the devpts on the caller's /dev/pts. */
 static int master_open(struct inode *inode, struct file *f) {
     int n = 0;
     while (n < PTYS && ptys[n]) n++;
     struct pty *pty = n < PTYS ? kzalloc(sizeof(*pty)) : ERR_PTR(-ENOSPC);
     if (!pty || IS_ERR(pty)) return pty ? PTR_ERR(pty) : -ENOMEM;
     snprintf(pty->name, sizeof(pty->name), DEVPTS "%d", n);
-    int error = devpts_add(name_of(pty), MKDEV(136, n));
+    int error = 0;
+    pty->at = f->path;
+    if (is_devpts(inode->sb)) path_get(&pty->at);
+    else error = path_walk(AT_FDCWD, DEVPTS, WALK_FOLLOW | WALK_DIRECTORY, &pty->at);
+    if (!error) {
+        error = is_devpts(devpts_of(pty)) ? devpts_add(devpts_of(pty), name_of(pty), MKDEV(136, n)) : -ENODEV;
+        if (error) path_put(&pty->at);
+    }
     if (error) {
         kfree(pty);
         return error;
@@ -130,7 +141,8 @@ static void master_release(struct file *f) {
     struct pty *pty = pty_of(f->data);
     ptys[pty->number] = NULL;
     device_unregister(&pty->tty.device);
-    devpts_remove(name_of(pty));
+    devpts_remove(devpts_of(pty), name_of(pty));
+    path_put(&pty->at);
     tty_hang_up(&pty->tty);
     tty_put(&pty->tty);
 }

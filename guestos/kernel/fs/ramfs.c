@@ -25,6 +25,8 @@ struct node {                           /* inode->data */
 struct ram {
     struct superblock sb;
     u64 next_ino, used, limit;          /* pages */
+    u32 pty_mode;                       /* of devpts */
+    s64 pty_gid;
 };
 
 static struct node *node(struct inode *inode) { return inode->data; }
@@ -345,31 +347,44 @@ static struct superblock *mount_devtmpfs(const char *source, u32 flags, char *op
     return sb;
 }
 
-/* One instance too, in which nobody but the driver makes names. */
-static struct superblock *devpts;
-static u32 devpts_mode = 0600;
-static s64 devpts_gid = -1;                 /* the opener's */
-static struct superblock *mount_devpts(const char *source, u32 flags, char *options) {
-    char *name, *value;
-    while ((name = mount_option(&options, &value))) {
-        if (!strcmp(name, "mode")) devpts_mode = strtou64(value, NULL, 8) & 0777;
-        else if (!strcmp(name, "gid")) devpts_gid = (gid_t)strtou64(value, NULL, 10);
-        else return ERR_PTR(-EINVAL);
-    }
-    return devpts;
-}
+/* Each mount is an instance of its own, in which nobody but the driver makes names; its ptmx gives out its terminals. */
 static const struct inode_ops devpts_ops = { .lookup = lookup, .changed = no_store };
-int devpts_add(const char *name, u32 rdev) {
+static struct superblock *mount_devpts(const char *source, u32 flags, char *options) {
+    struct superblock *sb = mount_as("devpts", flags, 0755);
+    u32 ptmx_mode = 0;
+    int error = IS_ERR(sb) ? PTR_ERR(sb) : 0;
+    if (error) return sb;
+    struct ram *ram = sb->data;
+    ram->pty_mode = 0600;
+    ram->pty_gid = -1;                      /* the opener's */
+    for (char *name, *value; !error && (name = mount_option(&options, &value));) {
+        if (!strcmp(name, "mode")) ram->pty_mode = strtou64(value, NULL, 8) & 0777;
+        else if (!strcmp(name, "gid")) ram->pty_gid = (gid_t)strtou64(value, NULL, 10);
+        else if (!strcmp(name, "ptmxmode")) ptmx_mode = strtou64(value, NULL, 8) & 0777;
+        else if (strcmp(name, "newinstance")) error = -EINVAL;
+    }
+    if (!error) error = ramfs_add(sb, "ptmx", S_IFCHR | ptmx_mode, MKDEV(5, 2));
+    if (error) {
+        unmount(sb);
+        return ERR_PTR(error);
+    }
+    sb->volatile_names = true;
+    sb->root->ops = &devpts_ops;
+    return sb;
+}
+bool is_devpts(const struct superblock *sb) { return sb->root->ops == &devpts_ops; }
+int devpts_add(struct superblock *sb, const char *name, u32 rdev) {
+    struct ram *ram = sb->data;
     struct inode *inode;
-    int error = create(devpts->root, name, strlen(name), S_IFCHR | devpts_mode, rdev, &inode);
+    int error = create(sb->root, name, strlen(name), S_IFCHR | ram->pty_mode, rdev, &inode);
     if (error) return error;
-    if (devpts_gid >= 0) inode->gid = devpts_gid;
+    if (ram->pty_gid >= 0) inode->gid = ram->pty_gid;
     inode_put(inode);
     return 0;
 }
-void devpts_remove(const char *name) {
-    struct inode *inode = lookup(devpts->root, name, strlen(name));
-    unlink(devpts->root, name, strlen(name), inode);
+void devpts_remove(struct superblock *sb, const char *name) {
+    struct inode *inode = lookup(sb->root, name, strlen(name));
+    unlink(sb->root, name, strlen(name), inode);
     inode_put(inode);
 }
 
@@ -381,8 +396,4 @@ void ramfs_register(void) {
     filesystem_register(&tmpfs);
     filesystem_register(&devtmpfs);
     filesystem_register(&devptsfs);
-    devpts = mount_as("devpts", 0, 0755);
-    devpts->unmount = NULL;
-    devpts->volatile_names = true;
-    devpts->root->ops = &devpts_ops;
 }

@@ -27,8 +27,10 @@ void serial_init(void);
 
 struct tty;
 
-int devpts_add(const char *name, u32 rdev);         /* a slave: 0 or an error */
-void devpts_remove(const char *name);
+struct superblock;
+bool is_devpts(const struct superblock *);
+int devpts_add(struct superblock *, const char *name, u32 rdev);    /* a slave: 0 or an error */
+void devpts_remove(struct superblock *, const char *name);
 
 /* A line: what a terminal driver offers and what the line discipline tells it. */
 struct tty_driver {
