@@ -36,8 +36,7 @@ const char *queue_pop(struct queue *q, struct chain *c) {
     *c = (struct chain){ .head = index };
     for (u32 budget = q->size;; budget--) {
         struct descriptor d, *at = index < size ? ram_at(table + 16ul * index, sizeof(d)) : NULL;
-        if (index >= size) return "descriptor outside its table";
-        if (!at) return "descriptor outside memory";
+        if (!at) return "descriptor outside its table or memory";
         if (!budget) return "descriptor chain that is longer than the queue, or loops";
         memcpy(&d, at, sizeof(d));
         asm volatile("" ::: "memory");

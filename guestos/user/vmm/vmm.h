@@ -73,7 +73,7 @@ void disk_open(const char *path, enum disk_mode);
 bool disk_present(void);
 bool disk_read_only(void);
 u64 disk_sectors(void);
-bool disk_move(u64 at, u8 *bytes, size_t n, bool write);        /* false: outside the disk, or it failed */
+bool disk_move(u64 at, u8 *bytes, size_t n, bool write);        /* at: up to the size; false: past the end, read-only, or it failed */
 bool disk_flush(void);
 
 /* virtio.c: the window; virtqueue.c: chains of descriptors; virtio_blk.c: requests. */

@@ -42,9 +42,10 @@ static void print(const char *text) {
 #define STATUS 0x70
 #define NEEDS_RESET 64
 
-static struct descriptor { u64 address; u32 length; u16 flags, next; } table[SIZE] __attribute__((aligned(16))), inner[SIZE] __attribute__((aligned(16)));
-static volatile struct { u16 flags, index, ring[SIZE]; } available;
-static volatile struct { u16 flags, index; struct { u32 id, length; } ring[SIZE]; } used;
+static struct descriptor { u64 address; u32 length; u16 flags, next; } table[SIZE + 1] __attribute__((aligned(16))), inner[SIZE] __attribute__((aligned(16))), innermost[SIZE];
+#define MOST 256                                /* the longest queue of the device */
+static volatile struct { u16 flags, index, ring[2 * MOST]; } available;
+static volatile struct { u16 flags, index; struct { u32 id, length; } ring[2 * MOST]; } used;
 static struct { u32 type, reserved; u64 sector; } header;
 static u8 data[4096], status;
 static u64 features;
@@ -55,21 +56,25 @@ static void queue_at(u32 reg, u64 address) {
 }
 
 /* A device fresh from reset, its queue at these places, and one chain made available: header, data to be read, status. */
+static u32 size = SIZE, ready = 15;
+static void good_chain(void) {
+    table[0] = (struct descriptor){ (u64)&header, 16, NEXT, 1 };
+    table[1] = (struct descriptor){ (u64)data, 512, NEXT | WRITES, 2 };
+    table[2] = (struct descriptor){ (u64)&status, 1, WRITES, 0 };
+}
 static void fresh_at(u64 descriptors, u64 available_ring, u64 used_ring) {
     set(STATUS, 0);
     set(STATUS, 3);
     set(0x24, 0), set(0x20, features), set(0x24, 1), set(0x20, features >> 32);
     set(STATUS, 11);
-    set(0x30, 0), set(0x38, SIZE);
+    set(0x30, 0), set(0x38, size);
     queue_at(0x80, descriptors), queue_at(0x90, available_ring), queue_at(0xa0, used_ring);
     set(0x44, 1);
-    set(STATUS, 15);
+    set(STATUS, ready);
     available.flags = 0, available.index = 1, available.ring[0] = 0;
     used.index = 0, status = 0x5a;
     header.type = 0, header.sector = 0;
-    table[0] = (struct descriptor){ (u64)&header, 16, NEXT, 1 };
-    table[1] = (struct descriptor){ (u64)data, 512, NEXT | WRITES, 2 };
-    table[2] = (struct descriptor){ (u64)&status, 1, WRITES, 0 };
+    good_chain();
 }
 static void fresh(void) { fresh_at((u64)table, (u64)&available, (u64)&used); }
 static void go(void) { set(0x50, 0); }
@@ -88,6 +93,8 @@ static int refused(void) {
     go();
     int refused = get(STATUS) & NEEDS_RESET && get(0x60) & 2 && used.index == 0;
     used.index = 0;
+    good_chain();
+    available.index = 1, available.ring[0] = 0;
     go();                                   /* nothing more comes of it before a reset */
     return refused && used.index == 0 && request(0, 0, 512) == 0 && data[0] == 'r' && data[511] == 'z';
 }
@@ -121,7 +128,7 @@ static int buffer_across_the_end_of_memory(void) { fresh(); table[1].address = 0
 static int buffer_that_wraps(void) { fresh(); table[1].address = ~0ul - 99; return refused(); }
 static int header_outside_memory(void) { fresh(); table[0].address = HIGH; return refused(); }
 static int status_outside_memory(void) { fresh(); table[2].address = DISK; return refused(); }
-static int next_outside_the_table(void) { fresh(); table[1].next = SIZE; return refused(); }
+static int next_outside_the_table(void) { fresh(); table[SIZE] = table[2], table[1].next = SIZE; return refused(); }
 static int chain_that_is_its_own_next(void) { fresh(); table[0].next = 0; return refused(); }
 static int chain_that_loops(void) { fresh(); table[2].flags |= NEXT, table[2].next = 1; return refused(); }
 static int head_outside_the_table(void) { fresh(); available.ring[0] = 0xffff; return refused(); }
@@ -148,17 +155,59 @@ static void indirect(void) {
     table[0] = (struct descriptor){ (u64)inner, 48, INDIRECT, 0 };
 }
 static int indirect_chain(void) { indirect(); go(); return status == 0 && used.ring[0].length == 513; }
-static int indirect_in_indirect(void) { indirect(); inner[1].flags = INDIRECT; return refused(); }
-static int indirect_of_half_a_descriptor(void) { indirect(); table[0].length = 40; return refused(); }
+static int indirect_in_indirect(void) {
+    indirect();
+    inner[1] = (struct descriptor){ (u64)innermost, 32, INDIRECT, 0 };
+    innermost[0] = (struct descriptor){ (u64)data, 512, NEXT | WRITES, 1 }, innermost[1] = (struct descriptor){ (u64)&status, 1, WRITES, 0 };
+    return refused();
+}
+static int indirect_with_a_next(void) { indirect(); table[0].flags |= NEXT, table[0].next = 1; return refused(); }
+static int indirect_of_half_a_descriptor(void) { indirect(); table[0].length = 56; return refused(); }
 static int indirect_outside_memory(void) { indirect(); table[0].address = HIGH; return refused(); }
 static int indirect_table_left(void) { indirect(); inner[1].next = 3; return refused(); }
 static int indirect_that_loops(void) { indirect(); inner[1].next = 1; return refused(); }
 static int indirect_not_agreed(void) { indirect(); features &= ~(1 << 28); fresh(); table[0] = (struct descriptor){ (u64)inner, 48, INDIRECT, 0 }; return refused(); }
 static int nothing_before_the_driver_is_ready(void) {
+    ready = 11;
+    fresh();
+    ready = 15;
+    go();
+    return used.index == 0 && get(STATUS) == 11 && get(0x60) == 0;
+}
+static int nothing_after_a_reset(void) {
     fresh();
     set(STATUS, 0);
     go();
     return used.index == 0 && get(STATUS) == 0 && get(0x60) == 0;
+}
+static int queue_longer_than_agreed(void) {
+    size = 2 * MOST;
+    fresh();
+    size = SIZE;
+    available.index = MOST + 1;
+    return refused();
+}
+static int a_live_queue_stays_where_it_is(void) {
+    fresh();
+    queue_at(0x80, HIGH), queue_at(0x90, HIGH), queue_at(0xa0, HIGH), set(0x38, 1);
+    go();
+    return used.index == 1 && status == 0 && !(get(STATUS) & NEEDS_RESET);
+}
+static int nothing_past_the_configuration(void) {
+    for (u64 a = DISK + 0x100; a <= DISK + 0x1fc; a++) {
+        u8 b; u16 w; u32 l;
+        asm volatile("movb (%1), %0" : "=r"(b) : "r"(a) : "memory");
+        asm volatile("movw (%1), %0" : "=r"(w) : "r"(a) : "memory");
+        asm volatile("movl (%1), %0" : "=r"(l) : "r"(a) : "memory");
+        u64 past = a - DISK - 0x100;
+        if ((past + 4 > 24 && l) || (past + 2 > 24 && w) || (past + 1 > 24 && b)) return 0;
+    }
+    return 1;
+}
+static int old_drivers_are_refused(void) {
+    features = 0;
+    fresh();
+    return !(get(STATUS) & 12);
 }
 static int features_not_offered_are_refused(void) {
     features |= 1ul << 40;
@@ -221,8 +270,9 @@ static const struct { const char *name; int (*holds)(void); } tests[] = {
     T(header_outside_memory), T(status_outside_memory), T(next_outside_the_table), T(chain_that_is_its_own_next), T(chain_that_loops),
     T(head_outside_the_table), T(index_far_ahead), T(overlong_buffers), T(readable_after_writable), T(no_status_byte), T(status_of_no_bytes),
     T(short_header), T(table_outside_memory), T(available_outside_memory), T(used_outside_memory), T(table_that_wraps), T(indirect_chain),
-    T(indirect_in_indirect), T(indirect_of_half_a_descriptor), T(indirect_outside_memory), T(indirect_table_left), T(indirect_that_loops),
-    T(indirect_not_agreed), T(nothing_before_the_driver_is_ready), T(features_not_offered_are_refused), T(any_access), T(any_write),
+    T(indirect_in_indirect), T(indirect_of_half_a_descriptor), T(indirect_outside_memory), T(indirect_table_left), T(indirect_that_loops), T(indirect_with_a_next),
+    T(indirect_not_agreed), T(nothing_before_the_driver_is_ready), T(nothing_after_a_reset),
+    T(queue_longer_than_agreed), T(a_live_queue_stays_where_it_is), T(nothing_past_the_configuration), T(old_drivers_are_refused), T(features_not_offered_are_refused), T(any_access), T(any_write),
     T(a_queue_of_rubbish),
 };
 
