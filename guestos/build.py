@@ -178,12 +178,14 @@ def build_kernel(out_dir: Path = ROOT / "build" / "guest") -> Path:
     return kernel
 
 
-def build_program(sources: list[Path], output: Path, flags: list[str] = USER_FLAGS) -> Path:
-    """Builds one static musl program of C files (each with the headers beside it); returns its path."""
+def build_program(sources: list[Path], output: Path, flags: list[str] = USER_FLAGS, generated: Path | None = None) -> Path:
+    """Builds one static musl program of C files (each with the headers beside it, and those in `generated`); returns its path."""
     output = Path(output).resolve()
     output.parent.mkdir(parents=True, exist_ok=True)
-    headers = sorted({header for source in sources for header in source.parent.glob("*.h")})
-    command = [*_zig(), *flags, f"-ffile-prefix-map={ROOT}=.", *map(_relative, sources), "-o", _relative(output)]
+    folders = {source.parent for source in sources} | ({generated} if generated else set())
+    headers = sorted(header for folder in folders for header in folder.glob("*.h"))
+    more = ["-I", _relative(generated)] if generated else []
+    command = [*_zig(), *flags, *more, f"-ffile-prefix-map={ROOT}=.", *map(_relative, sources), "-o", _relative(output)]
     stamp = _digest(command[1:])
     if not _fresh(output, stamp, [*sources, *headers]):
         _run(command, f"building {output.name}")
@@ -201,7 +203,9 @@ def build_user(out_dir: Path = ROOT / "build" / "guest") -> list[Path]:
     work = Path(out_dir).resolve() / "user"
     programs = {source.stem: [source] for source in USER.glob("*.c")}
     programs |= {NAMES.get(folder.name, folder.name): sorted(folder.glob("*.c")) for folder in USER.iterdir() if any(folder.glob("*.c"))}
-    return _all(lambda item: build_program(item[1], work / item[0]), sorted(programs.items()))
+    _write_if_changed(work.parent / "user.h" / "fuzz_calls.h", syscalls.fuzz_table(syscalls.load()))
+    generated = {"sysfuzz": work.parent / "user.h"}
+    return _all(lambda item: build_program(item[1], work / item[0], generated=generated.get(item[0])), sorted(programs.items()))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -143,6 +143,25 @@ def dispatcher(calls: list[Syscall]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def fuzz_table(calls: list[Syscall]) -> str:
+    """fuzz_calls.h: what the arguments of each call are, for the fuzzer guestos/user/sysfuzz."""
+    def kind(argument: Argument) -> str:
+        word = re.sub(r"const ", "", argument.type)
+        if word in ("path", "string", "mount_data", "strings"):
+            return "strings" if word == "strings" else "path"
+        if word.endswith("*") or word.startswith(("fd_pair", "bytes_out", "string_out", "directory_entries", "tid_address", "futex_word")):
+            return "pointer"
+        if word in ("size_t", "off_t") or argument.name in ("count", "length", "size", "offset"):
+            return "size"
+        return {"dirfd": "fd", "pid_t": "pid", "uid_t": "id", "gid_t": "id"}.get(word, word)
+
+    lines = ["/* Made from syscalls.tbl by guestos/syscalls.py. */", "const struct call calls[] = {"]
+    for call in calls:
+        kinds = ", ".join(f'"{kind(a)}"' for a in call.arguments) or "0"
+        lines.append(f'    {{ {call.number}, "{call.name}", {{ {kinds} }} }},')
+    return "\n".join([*lines, "    { 0 }", "};"]) + "\n"
+
+
 def markdown(calls: list[Syscall]) -> str:
     """docs/syscalls.md: every call in order of number."""
     groups = sorted({call.namespace for call in calls if call.namespace})

@@ -190,7 +190,7 @@ void socket_join(struct socket *s, struct socket *peer) {
 static int connect(struct socket *s, struct address *a, bool wait) {
     struct address from = s->name;
     if (connects(s) && s->state != UNCONNECTED) return s->state == CONNECTED ? -EISCONN : -EINVAL;
-    if (connects(s) && a->family == AF_UNSPEC) return -EINVAL;
+    if (connects(s) && a->family == AF_UNSPEC) return s->family == &unix_family ? -EINVAL : 0;
     struct socket *to = a->family == AF_UNSPEC ? NULL : s->family->find(s, a, &from), *child = NULL;
     if (IS_ERR(to)) return PTR_ERR(to);
     s->name = from;

@@ -156,7 +156,12 @@ static long do_fork(const struct clone_args *a) {
     if (!(flags & CLONE_UNTRACED)) trace_fork(child, event);
     wake_task(child);
     if (!(flags & CLONE_UNTRACED)) trace_event(event, pid);
-    if (flags & CLONE_VFORK) wait_event(&parent->process->child_event, !parent->vforking);
+    if (flags & CLONE_VFORK) {
+        u64 mask = parent->blocked;
+        signals_block(~0UL);                /* only SIGKILL ends this wait: the child is then on its own */
+        if (wait_event_interruptible(&parent->process->child_event, !parent->vforking)) child->vfork_parent = NULL;
+        signals_block(mask);
+    }
     return seen;
 }
 

@@ -16,7 +16,7 @@
 
 extern const struct test __start_tests[], __stop_tests[];
 
-static char (*reason)[REASON];                  /* shared with all descendants */
+static char (*reason)[REASON];                  /* shared with all descendants; and whether the test came to its end */
 static const char *base = "/tmp";
 static char directory[PATH_MAX];
 static volatile pid_t running;
@@ -58,7 +58,7 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 
 static void run(const struct test *t) {
     static int number;
-    **reason = 0;
+    **reason = reason[1][0] = 0;
     snprintf(directory, sizeof directory, "%s/usertests.%d.%d", base, getpid(), number++);
     if (mkdir(directory, 0755)) snprintf(*reason, REASON, "%s: %s", directory, strerror(errno));
     running = fork();
@@ -68,6 +68,7 @@ static void run(const struct test *t) {
         if (chdir(directory)) fail(__FILE_NAME__, __LINE__, "%s: errno %d", directory, errno);
         umask(022);
         t->run();
+        reason[1][0] = true;
         _exit(0);
     }
     int status = -1;
@@ -83,6 +84,7 @@ static void run(const struct test *t) {
     if (**reason) return;
     if (late) snprintf(*reason, REASON, "not done after %d seconds", SECONDS);
     else if (status) snprintf(*reason, REASON, "ended with status %#x", status);
+    else if (!reason[1][0]) strcpy(*reason, "ended before its end");
 }
 
 /* The kernel's account of memory in use, caches emptied: one line, equal if nothing has been kept. Read twice, for

@@ -59,6 +59,18 @@ TEST(vfork_lends_its_memory_until_exec) {
     int ended = status_of(pid);
     CHECK(WIFEXITED(ended) && WEXITSTATUS(ended) == 1);
 }
+TEST(a_vfork_parent_is_killed_while_it_waits) {
+    volatile pid_t *inner = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    handle(SIGUSR1, note, 0);
+    CHILD(pid, if (!vfork()) { *inner = getpid(); for (;;) pause(); });
+    pass(20000000);
+    WORKS(kill(pid, SIGUSR1));
+    pass(20000000);
+    GIVES(waitpid(pid, NULL, WNOHANG), 0);
+    WORKS(kill(pid, SIGKILL));
+    DIES(pid, SIGKILL);
+    WORKS(kill(*inner, SIGKILL));
+}
 TEST(children_are_numbered_apart) {
     pid_t pids[50];
     for (int i = 0; i < 50; i++) {
@@ -211,6 +223,19 @@ TEST(a_program_being_written_does_not_run) {
     WORKS(close(fd));
     CHILD(pid, execl("./program", "program", NULL));
     EXITS(pid, 0);
+}
+TEST(a_running_program_is_not_written) {
+    CHILD(copy, execl("/bin/cp", "cp", "/bin/sleep", "program", NULL));
+    EXITS(copy, 0);
+    CHILD(pid, execl("./program", "sleep", "20", NULL));
+    pass(100000000);
+    FAILS(open("program", O_WRONLY), ETXTBSY);
+    FAILS(open("program", O_RDONLY | O_TRUNC), ETXTBSY);
+    FAILS(truncate("program", 0), ETXTBSY);
+    CHECK(open("program", O_RDONLY) >= 0);
+    WORKS(unlink("program"));
+    WORKS(kill(pid, SIGKILL));
+    DIES(pid, SIGKILL);
 }
 
 /* ---- exit and wait ---- */
