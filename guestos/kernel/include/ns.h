@@ -98,6 +98,7 @@ bool pid_ns_is_below(const struct pid_ns *, const struct pid_ns *above);    /* o
 struct pid_ns *pid_ns_new(struct pid_ns *parent, struct user_ns *owner);    /* ERR_PTR */
 void pid_ns_free(struct pid_ns *);
 void pid_ns_forget(pid_t);                          /* the number is about to be another's */
+void pid_ns_member_ended(const struct process *);   /* to an init that waits for it */
 void pid_ns_end(struct process *init);              /* kill all others in it; sleeps until they have ended */
 static inline bool is_ns_init(const struct process *p) { return p->leader->pid_ns->init == p; }
 

@@ -100,6 +100,12 @@ static bool others_live(const struct pid_ns *ns, const struct process *init) {
     return false;
 }
 
+/* Its parent, who is told, may be another one. */
+void pid_ns_member_ended(const struct process *p) {
+    for (struct pid_ns *ns = p->leader->pid_ns; ns->parent; ns = ns->parent)
+        if (ns->dead && ns->init) wake_up(&ns->init->child_event);
+}
+
 void pid_ns_end(struct process *init) {
     struct pid_ns *ns = init->leader->pid_ns;
     struct process *p;

@@ -131,6 +131,7 @@ static void process_ends(struct process *p) {
     cgroup_process_ended(p);
     p->stopping = 0;
     timer_cancel(&p->alarm);
+    pid_ns_member_ended(p);
     if (p->sid == p->pid) tty_session_ends(p);
     list_for_each(child, &p->children, sibling)
         if (child->pgid != p->pgid && child->sid == p->sid) hang_up_orphans(child->pgid);
