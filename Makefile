@@ -4,7 +4,7 @@
 #   make test     the whole suite                                      make fuzz    random instructions against Unicorn
 #   make build    compiled engine and guest, what has changed          make lint    ruff
 #   make fuzz-syscalls  random system calls in the guest
-#   make clean    remove what was built (not .venv)                make docs    docs/syscalls.md
+#   make clean    remove what was built (not .venv)                make docs    docs/syscalls.md, docs/isolation.md
 #
 # Variables: PYTHON (3.11 or later), PYTEST (arguments, as PYTEST="-k paging"), FUZZ and BENCH (arguments), ENGINE=python.
 
@@ -86,6 +86,7 @@ build/guest/.built: $(GUEST_SOURCES) | $(VENV)/.installed
 # The part of the manual that is made from the system call table.
 docs: | $(VENV)/.installed
 	@$(BIN)/python -m guestos.syscalls --markdown >docs/syscalls.md
+	@$(BIN)/python -m tests.isolation.catalogue >docs/isolation.md
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
