@@ -25,6 +25,7 @@
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));      /* "box: ..."; status 125 */
 #define die_errno(format, ...) die(format ": %s", __VA_ARGS__, strerror(errno))
 extern int error_fd;                                    /* where die() writes: 2, or a channel to who waits for it */
+extern const char *error_where;                         /* the line of a Boxfile that it is about, or NULL */
 void undo_later(const char *tree);                      /* die() removes this tree */
 void undo_nothing(void);                                /* what was made is kept */
 char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));      /* a new string, "" never NULL */
@@ -66,15 +67,25 @@ struct sha256 { uint32_t h[8]; uint64_t length; uint8_t block[64]; };
 void sha256_begin(struct sha256 *s);
 void sha256_add(struct sha256 *s, const void *data, size_t size);
 void sha256_end(struct sha256 *s, char hex[65]);
-struct stream { ssize_t (*read)(struct stream *s, void *to, size_t size); const char *what; int fd; uint64_t left; struct sha256 hash; void *state; struct stream *below; };
+struct stream {
+    ssize_t (*read)(struct stream *s, void *to, size_t size);
+    const char *what;                                   /* its name in messages */
+    int fd;
+    uint64_t offset, left;
+    struct sha256 hash;                                 /* of all that was read */
+    void *state;
+    struct stream *below;
+};
 struct stream *stream_open(int fd, uint64_t offset, uint64_t size, const char *what);   /* hashes what it reads */
 struct stream *gunzip(struct stream *below);                            /* of what it gives out */
+ssize_t stream_read(struct stream *s, void *to, size_t size);           /* 0 at the end */
 void stream_exactly(struct stream *s, void *to, size_t size);           /* or death */
 void stream_end(struct stream *s, char hex[65]);                        /* reads what is left; the hash of all */
-struct entry { char *name, *link; char type; unsigned mode, uid, gid; uint64_t size, offset; int64_t mtime; };
+struct entry { char *name, *link, type; unsigned mode, uid, gid; uint64_t size; int64_t mtime; };
 bool tar_next(struct stream *s, struct entry *e);                       /* false: the archive's end. The contents follow. */
-char *layer_import(struct stream *s);                                   /* an archive becomes a layer; its ID */
-char *layer_begin(void);                                                /* a directory with a new layer's fs */
+void tar_pad(struct stream *s, uint64_t size);                          /* what follows contents of that size */
+char *layer_begin(void);                                                /* a directory with a new layer's fs, which is empty */
+char *layer_import(struct stream *s, char **directory);                 /* such a directory with an archive's contents; returns the id */
 void layer_commit(const char *directory, const char *id);
 bool layer_exists(const char *id);
 char *layer_path(const char *id);
@@ -84,8 +95,12 @@ void image_load(struct record *image, const char *name);                /* or de
 char *image_name(const char *name);                                     /* with ":latest" unless it has a tag */
 void image_save(const struct record *image, const char *name);
 
+int copy_layer(const struct record *image, int context, char **words, int count, const char *directory);    /* copy.c: 0, or it said why not */
+void copy_digest(int context, const char *source, struct sha256 *hash);
+
 /* ---- the set-up of a container's processes, in its first process or one that joins ---- */
 void rootfs_enter(const struct record *c, const char *directory);       /* rootfs.c: mounts, pivot_root */
+void mount_layers(const struct record *c, const char *root, const char *upper, const char *work);
 int console_open(int channel);                                          /* sends the master through `channel`; the slave is 0, 1, 2 */
 void process_restrict(const struct record *c);                          /* process.c: descriptors, ids, capabilities, seccomp */
 _Noreturn void process_exec(const struct record *c, char **argv);
@@ -118,6 +133,8 @@ char *container_file(const char *id, const char *file);
 void container_load(struct record *c, const char *id);
 const char *container_state(const char *id, struct record *c);          /* "created", "running", "stopped" */
 void container_delete(const char *id);
+void containers_recover(void);
+int container_step(struct record *c);                                   /* runs a step of a build; its id stays in *c */
 int end_of(int connection);                                             /* waits; a container's exit status */
 int daemon_main(int argc, char **argv);
 bool daemon_ask(int argc, char **argv, int *status);                    /* false: no daemon listens */

@@ -7,6 +7,8 @@
 #include <sys/random.h>
 #include <termios.h>
 
+#define PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 char *container_file(const char *id, const char *file) { return text("%s/containers/%s/%s", state_root(), id, file); }
 
 void container_load(struct record *c, const char *id) {
@@ -57,6 +59,19 @@ void container_delete(const char *id) {
     if (remove_tree(AT_FDCWD, container_file(id, ""))) die_errno("can't remove container %s", id);
 }
 
+/* What a monitor would have done at the end, had nobody killed it. */
+void containers_recover(void) {
+    for (char **id = all_containers(); *id; id++) {
+        struct record c = { 0 };
+        container_load(&c, *id);
+        if (lives(*id) || !access(container_file(*id, "status"), F_OK)) continue;
+        if (is_set(&c, "rm")) container_delete(*id);
+        else write_file(container_file(*id, "status"), "137\n", 4);
+        cgroup_remove(*id);
+        remove_tree(AT_FDCWD, text("%s/%s", state_run(), *id));
+    }
+}
+
 /* ---- create, start ---- */
 
 static const struct option run_options[] = {
@@ -90,7 +105,7 @@ static void configure(struct record *c, char **rest) {
         put(c, "rootfs", real);
     }
     struct record env = { 0 };
-    add(&env, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    add(&env, "PATH", PATH);
     add(&env, "HOME", "/root");
     if (is_set(c, "t")) add(&env, "TERM", "xterm");
     for (int from = 0; from < 2; from++)
@@ -120,10 +135,9 @@ static char *new_id(void) {
     return text("%02x%02x%02x%02x%02x%02x", random[0], random[1], random[2], random[3], random[4], random[5]);
 }
 
-static char *create(struct record *c, char **rest) {
+static char *create(struct record *c) {
     char *id = new_id();
     add(c, "id", id);
-    configure(c, rest);
     if (!is_set(c, "name")) add(c, "name", id);
     if (!name_is_sane(get(c, "name"))) die("--name %s: expected letters, digits and . _ -", get(c, "name"));
     if (!is_set(c, "hostname")) add(c, "hostname", id);
@@ -152,7 +166,8 @@ int command_create(char **argv) {
     struct record c = { 0 };
     char **rest = parse_options(&c, argv, run_options);
     if (is_set(&c, "d")) die("create starts nothing: -d is for run");
-    puts(create(&c, rest));
+    configure(&c, rest);
+    puts(create(&c));
     return 0;
 }
 
@@ -206,10 +221,20 @@ int command_run(char **argv) {
     char **rest = parse_options(&c, argv, run_options), *id;
     bool detached = is_set(&c, "d");
     if (detached && is_set(&c, "i")) die("-d and -i exclude each other");
-    id = create(&c, rest);
+    configure(&c, rest);
+    id = create(&c);
     int status = start(id, !detached, is_set(&c, "i"), is_set(&c, "tty"));
     if (detached && !status) puts(id);
     return status;
+}
+
+int container_step(struct record *c) {
+    for (const char *const *row = (const char *const[]){ "net", "none", "user", "0", "workdir", "/", NULL }; *row; row += 2)
+        if (!is_set(c, row[0])) add(c, row[0], row[1]);
+    bool path = false;
+    for (char **e = list(c, "env"); *e; e++) path |= !strncmp(*e, "PATH=", 5);
+    if (!path) add(c, "env", "PATH=" PATH);
+    return start(create(c), true, false, false);
 }
 
 /* ---- signals and the end ---- */

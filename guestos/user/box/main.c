@@ -93,5 +93,7 @@ int main(int argc, char **argv) {
     if (enters && !getenv("BOX_COPY")) go_on_as_copy(argv);
     unsetenv("BOX_COPY");
     prctl(PR_SET_DUMPABLE, 0);
+    make_directories(state_root());
+    if (chmod(state_root(), 0700)) die_errno("%s", state_root());       /* what is in images is for their containers */
     return daemon ? daemon_main(argc, argv) : run_command(argc, argv);
 }

@@ -101,19 +101,27 @@ static void hide(void) {
     }
 }
 
+/* An overlay of the layers, the last uppermost, on `root`. */
+void mount_layers(const struct record *c, const char *root, const char *upper, const char *work) {
+    char *lower = text("%s", ""), **layers = list(c, "layer");
+    if (!*layers) {
+        make_directories(text("%s/fs", layer_path("empty")));
+        lower = "empty/fs";
+    }
+    for (; *layers; layers++) lower = text("%s/fs%s%s", *layers, *lower ? ":" : "", lower);
+    char *options = text("lowerdir=%s,upperdir=%s,workdir=%s", lower, upper, work);
+    if (strlen(options) > 4000) die("the image has too many layers");
+    if (chdir(text("%s/layers", state_root()))) die_errno("%s", "no layers");
+    if (mount("overlay", root, "overlay", MS_NODEV, options)) die_errno("can't mount the layers (%s)", options);
+}
+
 static void mount_root(const struct record *c, const char *directory) {
-    char *root = text("%sroot", directory), *lower = text("%s", "");
+    char *root = text("%sroot", directory);
     if (mkdir(root, 0755) && errno != EEXIST) die_errno("can't make %s", root);
     if (is_set(c, "rootfs")) {
         if (mount(get(c, "rootfs"), root, NULL, MS_BIND, NULL)) die_errno("can't bind %s", get(c, "rootfs"));
         if (mount(NULL, root, NULL, MS_BIND | MS_REMOUNT | MS_NODEV, NULL)) die_errno("%s", "can't set the root's flags");
-    } else {
-        for (char **layer = list(c, "layer"); *layer; layer++) lower = text("%s/fs%s%s", *layer, *lower ? ":" : "", lower);     /* the uppermost first */
-        char *options = text("lowerdir=%s,upperdir=%supper,workdir=%swork", lower, directory, directory);
-        if (strlen(options) > 4000) die("the image has too many layers");
-        if (chdir(text("%s/layers", state_root()))) die_errno("%s", "no layers");
-        if (mount("overlay", root, "overlay", MS_NODEV, options)) die_errno("can't mount the layers (%s)", options);
-    }
+    } else mount_layers(c, root, text("%supper", directory), text("%swork", directory));
     if (chdir(root)) die_errno("%s", root);
 }
 

@@ -6,10 +6,11 @@
 #include <sys/uio.h>
 
 int error_fd = 2;
-static char *undo[16];
+const char *error_where;
+static char *undo[256];
 static int undos;
 
-void undo_later(const char *tree) { if (undos < 16) undo[undos++] = strdup(tree); }
+void undo_later(const char *tree) { if (undos < 256) undo[undos++] = strdup(tree); }
 void undo_nothing(void) { undos = 0; }
 
 _Noreturn void die(const char *format, ...) {
@@ -18,7 +19,8 @@ _Noreturn void die(const char *format, ...) {
     char message[300];
     vsnprintf(message, sizeof(message), format, args);
     while (undos) remove_tree(AT_FDCWD, undo[--undos]);
-    dprintf(error_fd, error_fd == 2 ? "box: %s\n" : "%s", message);
+    if (error_fd == 2) dprintf(2, "box: %s%s%s\n", error_where ? error_where : "", error_where ? ": " : "", message);
+    else dprintf(error_fd, "%s", message);
     _exit(125);
 }
 
@@ -91,10 +93,10 @@ void make_directories(const char *path) {
     for (char *slash = p + 1; *slash; slash++) {
         if (*slash != '/') continue;
         *slash = 0;
-        mkdir(p, 0700);
+        mkdir(p, 0755);
         *slash = '/';
     }
-    if (mkdir(p, 0700) && errno != EEXIST) die_errno("can't make %s", path);
+    if (mkdir(p, 0755) && errno != EEXIST) die_errno("can't make %s", path);
     free(p);
 }
 
