@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import struct
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from guestos.images.entries import Entry, directory, file, symlink
+from guestos.images.entries import Entry, directory, file, hard_link, symlink
 from guestos.images.ext2 import build_image
 
 DISK_SIZE = 16 << 20
@@ -26,6 +27,9 @@ _ETC = {
     "profile": "export PATH=/bin\n",
     "motd": MOTD,
 }
+NOT_IN_BASE = {"agent", "box", "init", "poweroff", "usertests", "vmm"}
+"""Programs that a container has no use for, or must not have."""
+
 BUSYBOX_APPLETS = "[ ash awk busybox cmp cut dd diff du expr find id less more od printf seq sed tee test top tr uniq vi whoami xargs yes"
 """Names that are given to busybox where no program of our own has them."""
 
@@ -39,6 +43,8 @@ def default_tree(programs: Iterable[Path], *, busybox: Path | None = None) -> li
     for program in sorted(programs):
         entries.append(file(f"/bin/{program.name}", program, 0o755))
         taken.add(program.name)
+    if "box" in taken:
+        entries += [symlink("/bin/boxd", "box"), *base_image([program for program in sorted(programs) if program.name not in NOT_IN_BASE])]
     entries += [file(f"/etc/{name}", text) for name, text in _ETC.items()]
     if busybox is not None:
         entries.append(file("/bin/busybox", busybox, 0o755))
@@ -65,6 +71,22 @@ def loadable(elf: bytes) -> bytes:
     return bytes(header) + elf[64:end]
 
 
+def base_image(programs: list[Path]) -> list[Entry]:
+    """The image `base` where `box` finds it: one layer, whose programs are other names of those in /bin."""
+    digest = hashlib.sha256()
+    for program in programs:
+        digest.update(program.name.encode() + b"\0" + hashlib.sha256(program.read_bytes()).digest())
+    layer = digest.hexdigest()
+    root = f"/var/lib/box/layers/{layer}/fs"
+    record = f"name=base:latest\nid={layer}\nlayer={layer}\nenv=PATH=/bin\ncmd=/bin/sh\n"
+    folders = ["/var", "/var/lib", "/var/lib/box", "/var/lib/box/images", "/var/lib/box/layers", f"/var/lib/box/layers/{layer}", root,
+               *(f"{root}/{name}" for name in ("bin", "dev", "etc", "proc", "root", "sys", "tmp"))]
+    return [*(directory(path, {"/var/lib/box": 0o700, f"{root}/tmp": 0o1777}.get(path, 0o755)) for path in folders),
+            file("/var/lib/box/images/base:latest", record, 0o600),
+            file(f"{root}/etc/passwd", _ETC["passwd"]), file(f"{root}/etc/group", _ETC["group"]),
+            *(hard_link(f"{root}/bin/{program.name}", f"/bin/{program.name}") for program in programs)]
+
+
 def build_default_disk(out_dir: Path, *, busybox: Path | None = None, size: int | None = None) -> Path:
     """Compile the user programs and write `out_dir`/disk.img; return its path.
 
@@ -89,12 +111,10 @@ def build_default_disk(out_dir: Path, *, busybox: Path | None = None, size: int 
 
 def _recipe(entries: list[Entry], size: int) -> str:
     """A text that changes when the image would: entries, the writer's own source, the contents."""
-    import hashlib
-
     digest = hashlib.sha256(str(size).encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     for entry in entries:
         content = entry.content.read_bytes() if isinstance(entry.content, Path) else entry.content
-        digest.update(repr((entry.path, entry.mode, entry.target, entry.uid, entry.gid, len(content))).encode() + content)
+        digest.update(repr((entry.path, entry.mode, entry.target, entry.link, entry.uid, entry.gid, len(content))).encode() + content)
     return digest.hexdigest() + "\n"

@@ -46,6 +46,17 @@ int daemon_main(int argc, char **argv) {
     int listener = at_socket(bind);
     if (listener < 0 || chmod(text("%s/boxd", state_run()), 0600) || listen(listener, 64)) die_errno("can't listen in %s", state_run());
     containers_recover();
+    pid_t pid = fork();                                 /* who called may rely on it from now on */
+    if (pid < 0) die_errno("%s", "no process");
+    if (pid) {
+        char *number = text("%d\n", pid);
+        write_file(text("%s/boxd.pid", state_run()), number, strlen(number));
+        return 0;
+    }
+    int null = open("/dev/null", O_RDWR);
+    setsid();
+    for (int fd = 0; fd < 3; fd++) dup2(null, fd);
+    for (int fd = 3; fd < 1024; fd++) if (fd != listener) close(fd);
     signal(SIGCHLD, SIG_IGN);                           /* nobody waits for them */
     for (;;) {
         int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
