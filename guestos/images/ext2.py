@@ -1,8 +1,8 @@
 """Writing an ext2 file system, from the superblock to the last indirect block.
 
 The format is that of Linux's Documentation/filesystems/ext2.rst and of "The Second Extended File
-System" (Poirier): revision 1, 128-byte inodes, features filetype, sparse_super and large_file.
-The same entries give the same bytes. File contents stream through; only metadata is held in memory.
+System" (Poirier): revision 1, 128-byte inodes, features filetype, sparse_super and large_file; a journal where
+there is room. The same entries give the same bytes. File contents stream through; only metadata is held in memory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from emu.errors import DiskError
-from guestos.images.entries import EPOCH, Entry, directory, entries_of
+from guestos.images import journal as journals
+from guestos.images.entries import EPOCH, Entry, directory, entries_of, file
 
 UUID = bytes.fromhex("52696e677a65726f0000457874320001")
 ROOT_INODE = 2
@@ -34,23 +35,24 @@ _FILE_TYPES = {stat.S_IFREG: 1, stat.S_IFDIR: 2, stat.S_IFCHR: 3, stat.S_IFBLK: 
 
 
 def build_image(
-    tree: Path | Iterable[Entry], out: Path, size: int | None = None, *, block_size: int = 4096
+    tree: Path | Iterable[Entry], out: Path, size: int | None = None, *, block_size: int = 4096, journal: bool = True
 ) -> Path:
     """Write `tree` (a host directory, or entries) as an ext2 file system to `out`; return `out`.
 
-    `size` is in bytes (None: what is needed, a quarter and 4 MiB more); `block_size` 1024 or 4096.
+    `size` is in bytes (None: what is needed, a quarter and 4 MiB more); `block_size` 1024 or 4096. Without
+    `journal`, or below 2048 blocks, there is none, and a power cut may leave a disk that only a person can repair.
     Parents that are not listed are made, mode 755. Zero blocks become holes. Raises DiskError if
     it doesn't fit or an entry is wrong; `out` is then left as it was.
     """
     if block_size not in (1024, 4096):
         raise DiskError(f"block size {block_size} is not supported; use 1024 or 4096")
     nodes = _nodes(entries_of(tree) if isinstance(tree, Path) else tree)
-    layout = _Layout.choose(nodes, size, block_size)
+    layout = _Layout.choose(nodes, size, block_size, journals.BLOCKS if journal else 0)
     scratch = out.with_name(out.name + ".part")
     try:
         with open(scratch, "w+b") as image:
             image.truncate(size if size is not None else layout.blocks * block_size)
-            _Writer(layout, nodes, image).write()
+            _Writer(layout, nodes, image, journal).write()
         os.replace(scratch, out)
     except OSError as error:
         raise DiskError(f"can't write the image {out}: {(error.strerror or str(error)).lower()}",
@@ -201,9 +203,9 @@ class _Layout:
     inodes_per_group: int
 
     @classmethod
-    def choose(cls, nodes: list[_Node], size: int | None, block_size: int) -> "_Layout":
+    def choose(cls, nodes: list[_Node], size: int | None, block_size: int, extra: int) -> "_Layout":
         inodes = FIRST_INODE - 1 + len(nodes)
-        needed = sum(_blocks_needed(node, block_size) for node in nodes)
+        needed = sum(_blocks_needed(node, block_size) for node in nodes) + extra
         if size is not None:
             layout = cls._fit(size // block_size, inodes, block_size)
             if layout is None:
@@ -282,12 +284,16 @@ class _Layout:
 
 
 class _Writer:
-    def __init__(self, layout: _Layout, nodes: list[_Node], image: BinaryIO) -> None:
+    def __init__(self, layout: _Layout, nodes: list[_Node], image: BinaryIO, journal: bool) -> None:
         self.layout, self.nodes, self.image = layout, nodes, image
         self.block_size = layout.block_size
         self.group = 0
         self.free = [layout.group_blocks(g) - layout.overhead(g) for g in range(layout.groups)]
         self.used_end = [layout.start(g) + layout.overhead(g) for g in range(layout.groups)]
+        self.journal: _Node | None = None
+        room = sum(self.free) - sum(_blocks_needed(node, layout.block_size) for node in nodes)
+        if journal and layout.blocks >= 2 * journals.BLOCKS and room * 2 >= journals.BLOCKS * 3:
+            self.journal = _Node(file("/", b"", 0o600), journals.INODE, links=1, size=journals.BLOCKS * layout.block_size)
 
     def write(self) -> None:
         for node in self.nodes:
@@ -302,6 +308,8 @@ class _Writer:
                 if not (0 <= major < 256 and 0 <= minor < 256):
                     raise DiskError(f"{node.entry.path}: device {major}:{minor}, but both must be below 256")
                 node.block[0] = major << 8 | minor
+        if self.journal:
+            self._store(self.journal, journals.contents(self.block_size, UUID))
         self._metadata()
 
     def _put(self, block: int, data: bytes) -> None:
@@ -435,7 +443,7 @@ class _Writer:
         highest = FIRST_INODE + len(self.nodes) - 2
         tables = [bytearray(layout.table_blocks * self.block_size) for _ in range(layout.groups)]
         directories = [0] * layout.groups
-        for node in self.nodes:
+        for node in [*self.nodes, *([self.journal] if self.journal else [])]:
             group, index = divmod(node.inode - 1, layout.inodes_per_group)
             tables[group][index * INODE_SIZE : (index + 1) * INODE_SIZE] = self._inode(node)
             directories[group] += node.kind == stat.S_IFDIR
@@ -483,7 +491,9 @@ class _Writer:
         )  # fmt: skip
         # Of revision 1: first free inode, inode size, this copy's group, features, identity.
         dynamic = struct.pack(
-            "<IHHIII16s16s", FIRST_INODE, INODE_SIZE, group, 0, INCOMPAT_FILETYPE,
-            RO_COMPAT_SPARSE_SUPER | RO_COMPAT_LARGE_FILE, UUID, b"ringzero",
+            "<IHHIII16s16s", FIRST_INODE, INODE_SIZE, group, journals.COMPAT_HAS_JOURNAL if self.journal else 0,
+            INCOMPAT_FILETYPE, RO_COMPAT_SPARSE_SUPER | RO_COMPAT_LARGE_FILE, UUID, b"ringzero",
         )  # fmt: skip
+        if self.journal:
+            dynamic = dynamic.ljust(140, b"\0") + journals.fields(self.journal.block, self.journal.size)
         return (base + dynamic).ljust(1024, b"\0")

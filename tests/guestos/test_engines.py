@@ -79,7 +79,7 @@ def test_status_of_the_command(compiled, script, status):
     ("cat /missing 2>&1 | cat; echo $((7 * (2 + 1) % 5))", "cat: /missing: No such file or directory\n1\n"),
     ("mkdir /tmp/a; cd /tmp/a; touch x y; ln -s x z; mv y w; cp /etc/motd m; rm x; ls; cd ..; rm -r a; ls", "m\nw\nz\n"),
     ("sleep 0.05 & wait; uname -a | grep -c x86_64; cat /etc/hostname", "1\nringzero\n"),
-    ("ps > /tmp/ps; grep -c '^ *2 .*writeback' /tmp/ps; kill -l 2>/dev/null || grep -c ext2 /proc/mounts; tty", "1\n1\n/dev/ttyS0\n"),
+    ("ps > /tmp/ps; grep -c '^ *2 .*writeback' /tmp/ps; kill -l 2>/dev/null || grep -c ext3 /proc/mounts; tty", "1\n1\n/dev/ttyS0\n"),
     ("date; sleep 3600; date", "2024-01-01 00:00:00 UTC\n2024-01-01 01:00:00 UTC\n"),
 ])  # fmt: skip
 def test_own_programs(compiled, script, expected):

@@ -177,7 +177,7 @@ def test_busybox_files(kernel: Path, busybox_disk: Path) -> None:
 
 def test_busybox_reads_proc(kernel: Path, busybox_disk: Path) -> None:
     result = run(kernel, busybox_disk, "B=/bin/busybox; $B ps; $B top -b -n 1 | $B head -n 5; $B mount; $B free; $B ls -l /proc/self/exe; $B uptime")
-    for expected in ("/bin/busybox ps", "/dev/vda on / type ext2", "Mem:", "/proc/self/exe -> /bin/busybox", "load average", "[writeback]"):
+    for expected in ("/bin/busybox ps", "/dev/vda on / type ext3", "Mem:", "/proc/self/exe -> /bin/busybox", "load average", "[writeback]"):
         assert expected in result.text
 
 

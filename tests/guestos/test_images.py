@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -54,6 +55,9 @@ def test_every_size_is_clean(tmp_path: Path, block_size: int, megabytes: int) ->
     out = build_image(sample(), tmp_path / "disk", megabytes << 20, block_size=block_size)
     assert out.stat().st_size == megabytes << 20
     check(out)
+    features = subprocess.run(["dumpe2fs", "-h", str(out)], capture_output=True, text=True).stdout
+    assert ("has_journal" in features) == (megabytes << 20 >= 2048 * block_size)
+    assert "has_journal" not in features or re.search(r"Journal sequence: *0x00000001\nJournal start: *0\n", features)
 
 
 def test_same_input_same_bytes(tmp_path: Path) -> None:
