@@ -175,6 +175,8 @@ def test_session_on_a_terminal(guest):
         session.expect(PROMPT)
         session.type(b"cat\r")
         session.expect(b"cat\r\n")
+        session.type(b"word\r")
+        session.expect(b"word\r\nword\r\n")   # it has begun, and is in the foreground
         session.type(b"\x03")           # Ctrl-C is the guest's
         session.expect(PROMPT)
         session.type(b"exit 9\r")
