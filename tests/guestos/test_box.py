@@ -181,7 +181,7 @@ def test_stop_waits_then_kills(system):
 def test_a_failed_create_leaves_nothing(system):
     """C47."""
     before = system.sh("ls ${BOX_ROOT:-/var/lib/box}/containers ${BOX_RUN:-/run/box}").stdout
-    for wrong in ("--net moon", "--user nobody_here", "--name -x", "--memory x", "--cpus 0", "--pids 0", "-v /nothing:/x", "--color"):
+    for wrong in ("--net moon", "--user nobody_here", "--name -x", "--memory x", "--cpus 0", "--pids 0", "--net bridge --ip 10.88.1.1", "--ip 10.88.0.5", "-v /nothing:/x", "--color"):
         done = system.sh(f"box create {wrong} base true")
         assert done.status == 125 and done.stderr.startswith("box: "), wrong
     assert system.sh("box create nosuch true").status == 125
@@ -348,6 +348,42 @@ def test_the_daemons_death_leaves_containers(system):
         assert system.sh("box rm -f d").status == 0 and table(system) == []
     finally:
         system.sh(f"kill {pid}")
+
+
+TALK = r"""
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(80), .sin_addr.s_addr = argc > 1 ? inet_addr(argv[1]) : 0 };
+    int fd = socket(AF_INET, SOCK_STREAM, 0), yes = 1;
+    char text[100] = "";
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    if (argc > 1) {
+        for (int tries = 0; connect(fd, (void *)&at, sizeof(at)); tries++) if (tries == 20) return perror(argv[1]), 1; else usleep(50000);
+        return read(fd, text, 99) < 0 || puts(text) < 0;
+    }
+    if (bind(fd, (void *)&at, sizeof(at)) || listen(fd, 5)) return perror("listen"), 1;
+    for (;;) { int to = accept(fd, 0, 0); dprintf(to, "hello"); close(to); }
+}
+"""
+
+
+def test_networks(system):
+    """Containers on the bridge reach each other and the host; one without reaches nobody."""
+    try:
+        system.put("/work/net/talk", testing.compile_program(TALK), 0o755)
+        assert system.sh("box run -d --name server --net bridge --ip 10.88.0.9 -v /work/net:/net base /net/talk").status == 0
+        assert system.sh("box run --rm --net bridge -v /work/net:/net base /net/talk 10.88.0.9").stdout == "hello\n"
+        assert system.sh("/work/net/talk 10.88.0.9").stdout == "hello\n"
+        assert "unreachable" in system.sh("box run --rm -v /work/net:/net base /net/talk 10.88.0.9").stderr
+        assert "another container" in system.sh("box run --rm --net bridge --ip 10.88.0.9 base true").stderr
+        assert json.loads(system.sh("box inspect server").stdout)["ip"] == "10.88.0.9"
+        system.sh("box rm -f server")
+    finally:
+        if isinstance(system, Native):
+            subprocess.run(["ip", "link", "delete", "box0"])
 
 
 def test_limits(guest):

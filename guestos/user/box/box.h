@@ -27,6 +27,7 @@ _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2))
 extern int error_fd;                                    /* where die() writes: 2, or a channel to who waits for it */
 extern const char *error_where;                         /* the line of a Boxfile that it is about, or NULL */
 void undo_later(const char *tree);                      /* die() removes this tree */
+extern void (*on_death)(void);                          /* and does this before */
 void undo_nothing(void);                                /* what was made is kept */
 char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));      /* a new string, "" never NULL */
 void *reserve(size_t size);                             /* zeroed memory, or death */
@@ -114,7 +115,7 @@ void cgroup_remove(const char *id);
 void cgroup_signal(const char *id);                                     /* SIGKILL to all in it */
 char *cgroup_value(const char *id, const char *file, const char *key);  /* a whole file, or a key's number; NULL */
 void net_make(const struct record *c, pid_t pid);
-void net_loopback_up(void);
+void net_inside(const struct record *c);
 
 /* ---- monitor.c: who waits for a container's first process; and the requests to it ---- */
 enum request { START = 'S', KILL = 'K', WAIT = 'W', QUERY = 'Q' };

@@ -42,7 +42,6 @@ void cgroup_make(const struct record *c) {
     char *at = group(id), *end;
     if (mkdir(text("%s/box", hierarchy()), 0755) && errno != EEXIST) die_errno("%s", "no control groups");
     if (mkdir(at, 0755)) die_errno("can't make control group %s", at);
-    undo_later(at);
     if (is_set(c, "memory")) limit(id, "memory", "memory.max", bytes(get(c, "memory")));
     if (pids) {
         long n = strtol(pids, &end, 10);

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 #include <termios.h>
 
+#define NETWORK "10.88.0."
 #define PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 char *container_file(const char *id, const char *file) { return text("%s/containers/%s/%s", state_root(), id, file); }
@@ -124,9 +125,17 @@ static void configure(struct record *c, char **rest) {
     if (!is_set(c, "user")) add(c, "user", is_set(&image, "user") ? get(&image, "user") : "0");
     if (!is_set(c, "net")) add(c, "net", "none");
     if (strcmp(get(c, "net"), "none") && strcmp(get(c, "net"), "bridge")) die("--net %s: expected none or bridge", get(c, "net"));
+    if (is_set(c, "ip") && strcmp(get(c, "net"), "bridge")) die("--ip needs --net bridge");
     if (is_set(c, "t")) add(c, "tty", "1");
     for (char **v = list(c, "v"); *v; v++) check_volume(*v);
     capabilities_of(c);
+}
+
+static int address_number(const char *ip) {
+    int n = 0, end = 0;
+    sscanf(ip, NETWORK "%d%n", &n, &end);
+    if (n < 2 || n > 254 || ip[end]) die("--ip %s: expected " NETWORK "2 to " NETWORK "254", ip);
+    return n;
 }
 
 static char *new_id(void) {
@@ -144,9 +153,19 @@ static char *create(struct record *c) {
     make_directories(text("%s/containers", state_root()));
     int lock = open(text("%s/lock", state_root()), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock < 0 || flock(lock, LOCK_EX)) die_errno("can't lock %s", state_root());
+    bool taken[255] = { true, true };
     for (char **other = all_containers(); *other; other++) {
         struct record o = { 0 };
-        if (load(&o, container_file(*other, "config")) && !strcmp(get(&o, "name"), get(c, "name"))) die("there is a container named %s: remove it first", get(c, "name"));
+        if (!load(&o, container_file(*other, "config"))) continue;
+        if (!strcmp(get(&o, "name"), get(c, "name"))) die("there is a container named %s: remove it first", get(c, "name"));
+        if (is_set(&o, "ip")) taken[address_number(get(&o, "ip"))] = true;
+    }
+    if (is_set(c, "ip") && taken[address_number(get(c, "ip"))]) die("--ip %s: another container has it", get(c, "ip"));
+    if (!strcmp(get(c, "net"), "bridge") && !is_set(c, "ip")) {
+        int n = 2;
+        while (n < 255 && taken[n]) n++;
+        if (n == 255) die("--net bridge: all addresses are taken");
+        add(c, "ip", text(NETWORK "%d", n));
     }
     char *own = container_file(id, ""), *run = text("%s/%s", state_run(), id);
     undo_later(own);

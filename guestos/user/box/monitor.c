@@ -40,7 +40,7 @@ static _Noreturn void first_process(const struct record *c, int sync, const int 
     if (unshare(CLONE_NEWCGROUP)) die_errno("%s", "no control group namespace");
     const char *host = get(c, "hostname");
     if (sethostname(host, strlen(host))) die_errno("%s", "can't set the host name");
-    if (strcmp(get(c, "net"), "host")) net_loopback_up();
+    net_inside(c);
     rootfs_enter(c, container_file(get(c, "id"), ""));
     if (is_set(c, "tty")) console_open(3);
     process_restrict(c);
@@ -54,8 +54,7 @@ static _Noreturn void first_process(const struct record *c, int sync, const int 
 }
 
 static pid_t make_first_process(struct monitor *m, int output[2]) {
-    int pair[2], flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC;
-    if (strcmp(get(m->c, "net"), "host")) flags |= CLONE_NEWNET;
+    int pair[2], flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) die_errno("%s", "no pair of sockets");
     cgroup_make(m->c);
     pid_t pid = syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, NULL);
@@ -207,6 +206,13 @@ static int listen_at(const char *directory) {
     return fd;
 }
 
+static pid_t unfinished;
+static const char *unfinished_id;
+static void give_up(void) {
+    if (unfinished > 0) kill(unfinished, SIGKILL), waitpid(unfinished, NULL, 0);
+    cgroup_remove(unfinished_id);
+}
+
 static _Noreturn void monitor(const struct record *c, int ready) {
     struct monitor m = { .c = c, .id = get(c, "id"), .master = -1, .from = { -1, -1 }, .to = { -1, -1, -1 }, .starter = -1, .attached = -1 };
     int output[2] = { -1, -1 }, null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -231,7 +237,9 @@ static _Noreturn void monitor(const struct record *c, int ready) {
     sigaddset(&block, SIGCHLD);
     sigprocmask(SIG_SETMASK, &block, NULL);             /* it comes while hear() waits */
     sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = on_child }, NULL);
-    m.pid = make_first_process(&m, output);
+    unfinished_id = m.id;
+    on_death = give_up;
+    m.pid = unfinished = make_first_process(&m, output);
     for (int i = 0; i < 2; i++) if (output[i] >= 0) close(output[i]);
     char said[300] = "";
     int count = 1;
@@ -240,14 +248,12 @@ static _Noreturn void monitor(const struct record *c, int ready) {
     ssize_t n = write(m.sync, "", 1) == 1 ? receive_fds(m.sync, said, sizeof(said) - 1, &m.master, &count) : 0;
     if (n == 1 && is_set(c, "tty")) n = receive_fds(m.sync, said, sizeof(said) - 1, &(int){ -1 }, &(int){ 0 });
     if (n != 1 || said[0]) {
-        kill(m.pid, SIGKILL);
-        waitpid(m.pid, NULL, 0);
-        cgroup_remove(m.id);
         die("%s", n > 0 ? said : "the container's first process has ended during its set-up");
     }
     if (write_all(ready, "", 1)) _exit(1);
     close(ready);
     error_fd = m.log;
+    on_death = NULL;
     for (int how;;) {
         hear(&m, true);
         if (child_ended && waitpid(m.pid, &how, WNOHANG) == m.pid) finish(&m, how);

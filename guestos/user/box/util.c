@@ -7,17 +7,19 @@
 
 int error_fd = 2;
 const char *error_where;
+void (*on_death)(void);
 static char *undo[256];
 static int undos;
 
 void undo_later(const char *tree) { if (undos < 256) undo[undos++] = strdup(tree); }
-void undo_nothing(void) { undos = 0; }
+void undo_nothing(void) { undos = 0, on_death = NULL; }
 
 _Noreturn void die(const char *format, ...) {
     va_list args;
     va_start(args, format);
     char message[300];
     vsnprintf(message, sizeof(message), format, args);
+    if (on_death) on_death();
     while (undos) remove_tree(AT_FDCWD, undo[--undos]);
     if (error_fd == 2) dprintf(2, "box: %s%s%s\n", error_where ? error_where : "", error_where ? ": " : "", message);
     else dprintf(error_fd, "%s", message);
