@@ -40,6 +40,8 @@ int write_all(int fd, const void *data, size_t size);
 bool name_is_sane(const char *name);                    /* letters, digits and . _ -; not first a sign */
 const char *state_root(void);
 const char *state_run(void);
+struct sockaddr;
+int at_socket(const char *directory, const char *name, int (*how)(int, const struct sockaddr *, unsigned));     /* bind or connect; -1 with errno */
 int send_fds(int socket, const void *data, size_t size, const int *fds, int count);
 ssize_t receive_fds(int socket, void *data, size_t size, int *fds, int *count);     /* *count: room, then how many came */
 

@@ -2,21 +2,9 @@
  * Nothing depends on it: containers have their monitors, and all that is known is in files; so it can die and come back. */
 #include "box.h"
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #define REQUEST_MAX 65536                               /* bytes of a command line, each word with its zero, after the directory */
-
-static int at_socket(int (*how)(int, const struct sockaddr *, socklen_t)) {
-    struct sockaddr_un at = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), where = open(state_run(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-    snprintf(at.sun_path, sizeof(at.sun_path), "/proc/self/fd/%d/boxd", where);
-    bool done = fd >= 0 && where >= 0 && !how(fd, (struct sockaddr *)&at, sizeof(at));
-    if (where >= 0) close(where);
-    if (done) return fd;
-    if (fd >= 0) close(fd);
-    return -1;
-}
 
 static _Noreturn void serve(int connection) {
     static char request[REQUEST_MAX];
@@ -40,10 +28,10 @@ static _Noreturn void serve(int connection) {
 
 int daemon_main(int argc, char **argv) {
     make_directories(state_run());
-    int probe = at_socket(connect);
+    int probe = at_socket(state_run(), "boxd", connect);
     if (probe >= 0) die("a boxd listens already");
     unlink(text("%s/boxd", state_run()));
-    int listener = at_socket(bind);
+    int listener = at_socket(state_run(), "boxd", bind);
     if (listener < 0 || chmod(text("%s/boxd", state_run()), 0600) || listen(listener, 64)) die_errno("can't listen in %s", state_run());
     containers_recover();
     pid_t pid = fork();                                 /* who called may rely on it from now on */
@@ -77,7 +65,7 @@ static void forward(int signo) { if (server) kill(server, signo); }
 bool daemon_ask(int argc, char **argv, int *status) {
     static char request[REQUEST_MAX];
     size_t size = 0;
-    int connection = at_socket(connect);
+    int connection = at_socket(state_run(), "boxd", connect);
     if (connection < 0) return false;
     if (!getcwd(request, PATH_MAX)) die_errno("%s", "working directory");
     size = strlen(request) + 1;

@@ -150,7 +150,6 @@ static char *create(struct record *c) {
     if (!is_set(c, "name")) add(c, "name", id);
     if (!name_is_sane(get(c, "name"))) die("--name %s: expected letters, digits and . _ -", get(c, "name"));
     if (!is_set(c, "hostname")) add(c, "hostname", id);
-    make_directories(text("%s/containers", state_root()));
     int lock = open(text("%s/lock", state_root()), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock < 0 || flock(lock, LOCK_EX)) die_errno("can't lock %s", state_root());
     bool taken[255] = { true, true };
@@ -173,7 +172,6 @@ static char *create(struct record *c) {
     make_directories(container_file(id, "upper"));
     make_directories(container_file(id, "work"));
     make_directories(run);
-    if (chmod(container_file(id, "upper"), 0755)) die_errno("%s", own);
     save(c, container_file(id, "config"));
     close(lock);
     monitor_begin(c);

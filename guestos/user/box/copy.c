@@ -85,9 +85,8 @@ static _Noreturn void copy(const struct record *image, int context, char **words
     struct stat st, there;
     if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) die_errno("%s", "no mounts of its own");
     make_directories(text("%s/work", directory));
-    make_directories(text("%s/root", directory));
-    mount_layers(image, text("%s/root", directory), text("%s/fs", directory), text("%s/work", directory));
-    if (chdir(text("%s/root", directory)) || chroot(".")) die_errno("%s", "can't change the root");
+    mount_layers(image, directory, text("%s/fs", directory), text("%s/work", directory));
+    if (chdir(directory) || chroot(".")) die_errno("%s", "can't change the root");
     bool into = count > 2 || to[strlen(to) - 1] == '/' || !strcmp(to + strlen(to) - 2, "/.") || (!stat(to, &there) && S_ISDIR(there.st_mode));
     for (int i = 0; i < count - 1; i++) {
         const char *last, *as;
@@ -118,6 +117,5 @@ int copy_layer(const struct record *image, int context, char **words, int count,
     }
     while (waitpid(child, &how, 0) < 0 && errno == EINTR) ;
     remove_tree(AT_FDCWD, text("%s/work", directory));
-    remove_tree(AT_FDCWD, text("%s/root", directory));
     return child < 0 || how;
 }

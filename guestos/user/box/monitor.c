@@ -7,7 +7,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #define CLIENTS 32
@@ -197,15 +196,6 @@ static _Noreturn void finish(struct monitor *m, int how) {
     _exit(0);
 }
 
-static int listen_at(const char *directory) {
-    struct sockaddr_un at = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), where = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    snprintf(at.sun_path, sizeof(at.sun_path), "/proc/self/fd/%d/control", where);      /* a path of any length fits */
-    if (fd < 0 || where < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, CLIENTS)) die_errno("can't listen in %s", directory);
-    close(where);
-    return fd;
-}
-
 static pid_t unfinished;
 static const char *unfinished_id;
 static void give_up(void) {
@@ -222,7 +212,8 @@ static _Noreturn void monitor(const struct record *c, int ready) {
     for (int fd = 0; fd < 3; fd++) dup2(null, fd);
     if (chdir("/")) die_errno("%s", "/");
     for (int i = 0; i < CLIENTS; i++) m.clients[i].fd = -1;
-    m.listener = listen_at(text("%s/%s", state_run(), m.id));
+    m.listener = at_socket(text("%s/%s", state_run(), m.id), "control", bind);
+    if (m.listener < 0 || listen(m.listener, CLIENTS)) die_errno("%s", "can't listen");
     m.log = open(container_file(m.id, "log"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (m.log < 0) die_errno("%s", "no log");
     for (int i = 0; i < 2 && !is_set(c, "tty"); i++) {
@@ -269,23 +260,17 @@ void monitor_begin(const struct record *c) {
     if (pid < 0) die_errno("%s", "no process");
     if (!pid) {
         close(ready[0]);
-        if (fork()) _exit(0);                           /* who collects it is init */
-        monitor(c, ready[1]);
+        monitor(c, ready[1]);                           /* once this process has ended, init is its parent */
     }
     close(ready[1]);
-    waitpid(pid, NULL, 0);
     if (read(ready[0], said, sizeof(said) - 1) != 1 || said[0]) die("%s", said[0] ? said : "the container's monitor has ended");
     close(ready[0]);
 }
 
 int monitor_ask(const char *id, struct message q, const int *fds, int count) {
-    struct sockaddr_un at = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), where = open(text("%s/%s", state_run(), id), O_PATH | O_DIRECTORY | O_CLOEXEC);
-    snprintf(at.sun_path, sizeof(at.sun_path), "/proc/self/fd/%d/control", where);
-    bool there = where >= 0 && fd >= 0 && !connect(fd, (struct sockaddr *)&at, sizeof(at)) && !send_fds(fd, &q, sizeof(q), fds, count);
-    if (where >= 0) close(where);
-    if (there) return fd;
-    if (fd >= 0) close(fd);
+    int fd = at_socket(text("%s/%s", state_run(), id), "control", connect);
+    if (fd < 0 || !send_fds(fd, &q, sizeof(q), fds, count)) return fd;
+    close(fd);
     return -1;
 }
 

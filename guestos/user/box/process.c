@@ -64,10 +64,11 @@ static void become(const char *user) {
 void process_restrict(const struct record *c) {
     uint64_t set = capabilities_of(c);
     for (int i = 0; i < 64; i++) {
-        int has = prctl(PR_CAPBSET_READ, i);
-        if (has < 0) break;                             /* the kernel knows no more */
-        if (has && !(set >> i & 1) && prctl(PR_CAPBSET_DROP, i)) die_errno("can't drop capability %d", i);
-        if (!has) set &= ~(1ull << i);
+        bool wanted = set >> i & 1;
+        if (wanted && prctl(PR_CAPBSET_READ, i) != 1) set &= ~(1ull << i);
+        if (wanted || !prctl(PR_CAPBSET_DROP, i)) continue;
+        if (errno != EINVAL) die_errno("can't drop capability %d", i);
+        break;                                          /* the kernel knows no more */
     }
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     become(get(c, "user"));
@@ -84,7 +85,7 @@ _Noreturn void process_exec(const struct record *c, char **argv) {
     int error = ENOENT;
     if (chdir(get(c, "workdir"))) die_errno("working directory %s", get(c, "workdir"));
     if (!getcwd(where, sizeof(where)) || where[0] != '/') die("the working directory is outside of the container");
-    for (int s = 1; s < 65; s++) signal(s, SIG_DFL);
+    for (int s = 1; s < 32; s++) signal(s, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

@@ -115,13 +115,12 @@ void mount_layers(const struct record *c, const char *root, const char *upper, c
     if (mount("overlay", root, "overlay", MS_NODEV, options)) die_errno("can't mount the layers (%s)", options);
 }
 
-static void mount_root(const struct record *c, const char *directory) {
-    char *root = text("%sroot", directory);
-    if (mkdir(root, 0755) && errno != EEXIST) die_errno("can't make %s", root);
+/* On the container's own directory, which is hidden by that, here. */
+static void mount_root(const struct record *c, const char *root) {
     if (is_set(c, "rootfs")) {
         if (mount(get(c, "rootfs"), root, NULL, MS_BIND, NULL)) die_errno("can't bind %s", get(c, "rootfs"));
         if (mount(NULL, root, NULL, MS_BIND | MS_REMOUNT | MS_NODEV, NULL)) die_errno("%s", "can't set the root's flags");
-    } else mount_layers(c, root, text("%supper", directory), text("%swork", directory));
+    } else mount_layers(c, root, text("%supper", root), text("%swork", root));
     if (chdir(root)) die_errno("%s", root);
 }
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 
 int error_fd = 2;
 const char *error_where;
@@ -91,15 +92,12 @@ int write_at(const char *directory, const char *name, const char *value) {
 }
 
 void make_directories(const char *path) {
-    char *p = strdup(path);
-    for (char *slash = p + 1; *slash; slash++) {
-        if (*slash != '/') continue;
-        *slash = 0;
-        mkdir(p, 0755);
-        *slash = '/';
-    }
-    if (mkdir(p, 0755) && errno != EEXIST) die_errno("can't make %s", path);
-    free(p);
+    char *up = strdup(path), *slash;
+    if (!mkdir(path, 0755) || errno == EEXIST) return;
+    if (errno != ENOENT || !(slash = strrchr(up, '/')) || slash == up) die_errno("can't make %s", path);
+    *slash = 0;
+    make_directories(up);
+    if (mkdir(path, 0755) && errno != EEXIST) die_errno("can't make %s", path);
 }
 
 int remove_tree(int at, const char *name) {
@@ -120,6 +118,20 @@ bool name_is_sane(const char *name) {
 
 const char *state_root(void) { return getenv("BOX_ROOT") ? getenv("BOX_ROOT") : "/var/lib/box"; }
 const char *state_run(void) { return getenv("BOX_RUN") ? getenv("BOX_RUN") : "/run/box"; }
+
+int at_socket(const char *directory, const char *name, int (*how)(int, const struct sockaddr *, socklen_t)) {
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), where = -1;
+    if (snprintf(at.sun_path, sizeof(at.sun_path), "%s/%s", directory, name) >= (int)sizeof(at.sun_path)) {
+        where = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);      /* a path of any length fits */
+        snprintf(at.sun_path, sizeof(at.sun_path), "/proc/self/fd/%d/%s", where, name);
+    }
+    bool done = fd >= 0 && !how(fd, (struct sockaddr *)&at, sizeof(at));
+    if (where >= 0) close(where);
+    if (done) return fd;
+    if (fd >= 0) close(fd);
+    return -1;
+}
 
 int send_fds(int socket, const void *data, size_t size, const int *fds, int count) {
     char control[CMSG_SPACE(4 * sizeof(int))] = { 0 };
