@@ -95,9 +95,12 @@ static void hide(void) {
     close(null);
     for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
         if (lstat(fixed[i], &st)) continue;
-        int at = reach(fixed[i], false);
-        bind_at(at, fixed[i], SAFE | MS_NOEXEC | MS_RDONLY);
-        close(at);
+        if (!S_ISDIR(st.st_mode)) {
+            int at = reach(fixed[i], true);
+            bind_at(at, fixed[i], SAFE | MS_NOEXEC | MS_RDONLY);
+            close(at);
+        } else if (chdir(fixed[i]) || mount(".", ".", NULL, MS_BIND, NULL) || chdir(fixed[i]) ||
+                   mount(NULL, ".", NULL, MS_BIND | MS_REMOUNT | SAFE | MS_NOEXEC | MS_RDONLY, NULL)) die_errno("can't make %s read-only", fixed[i]);
     }
 }
 
