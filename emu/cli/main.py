@@ -26,6 +26,8 @@ COMMANDS = {
     "trace": ("emu.cli.trace", "print the system calls that programs in the guest make"),
     "boundary": ("emu.cli.boundary", "one program as a process, in a container, in a virtual machine: side by side"),
     "audit": ("emu.cli.audit", "who can reach which memory of the guest, from its page tables"),
+    "box": ("emu.cli.box", "containers in the guest"),
+    "image": ("emu.cli.image", "images for the containers"),
     "vm": ("emu.cli.vm", "virtual machines in the guest: run, ps, console, stop"),
     "step": ("emu.cli.step", "step through instructions at a prompt"),
     "exec": ("emu.cli.execute", "run a flat binary without a kernel, and show its registers"),

@@ -87,8 +87,8 @@ def base_image(programs: list[Path]) -> list[Entry]:
             *(hard_link(f"{root}/bin/{program.name}", f"/bin/{program.name}") for program in programs)]
 
 
-def build_default_disk(out_dir: Path, *, busybox: Path | None = None, size: int | None = None) -> Path:
-    """Compile the user programs and write `out_dir`/disk.img; return its path.
+def build_default_disk(out_dir: Path, *, busybox: Path | None = None, size: int | None = None, name: str = "disk.img") -> Path:
+    """Compile the user programs and write `out_dir`/`name`; return its path.
 
     Nothing is written if the image there was made of the same bytes. `size` in bytes; None: 16 MiB,
     or what is needed if that is more. Raises guestos.build.BuildError or DiskError.
@@ -97,7 +97,7 @@ def build_default_disk(out_dir: Path, *, busybox: Path | None = None, size: int 
 
     programs = build_user(out_dir)
     entries = default_tree(programs, busybox=busybox) + nested_tree(build_kernel(out_dir), programs, Path(out_dir))
-    out = Path(out_dir) / "disk.img"
+    out = Path(out_dir) / name
     if size is None:
         needed = sum(entry.content.stat().st_size for entry in entries if isinstance(entry.content, Path))
         size = max(DISK_SIZE, -(-needed * 3 // 2 >> 20) << 20)
