@@ -1,0 +1,2 @@
+/* libgreet, first version. */
+const char *greeting(void) { return "hello"; }

@@ -1,0 +1,4 @@
+/* Written for the first version. */
+#include <stdio.h>
+const char *greeting(void);
+int main(void) { return puts(greeting()) < 0; }
