@@ -79,7 +79,11 @@ class Native:
 
 @pytest.fixture(scope="module")
 def systems():
-    return {}
+    made = {}
+    yield made
+    if "linux" in made:
+        made["linux"].reset()
+        made["linux"].sh('rmdir "$BOX_RUN/cgroup/box"; umount "$BOX_RUN/cgroup"')
 
 
 @pytest.fixture(params=["guest", "linux"])
