@@ -64,6 +64,7 @@ class Syscall:
     arguments: tuple[Argument, ...]
     namespace: str | None
     capability: str | None
+    since: tuple[int, int] | None = None    #: the Linux that brought it; None: 2.6.39 had it
 
     @property
     def prototype(self) -> str:
@@ -82,9 +83,10 @@ def parse(text: str, source: str = "syscalls.tbl") -> list[Syscall]:
             continue
         where = f"{source}:{line_number}"
         fields = [field.strip() for field in line.split("|")]
-        if len(fields) != 5 or not fields[0].isdigit() or not fields[1].isidentifier():
+        since = re.fullmatch(r"since=(\d+)\.(\d+)", fields[5]) if len(fields) == 6 else None
+        if len(fields) not in (5, 6) or (len(fields) == 6 and not since) or not fields[0].isdigit() or not fields[1].isidentifier():
             raise SyscallTableError(
-                f"{where}: expected 'number | name | arguments | namespace | capability', found {line!r}"
+                f"{where}: expected 'number | name | arguments | namespace | capability [| since=X.Y]', found {line!r}"
             )
         number, name = int(fields[0]), fields[1]
         for key in (number, name):
@@ -92,7 +94,8 @@ def parse(text: str, source: str = "syscalls.tbl") -> list[Syscall]:
                 raise SyscallTableError(f"{where}: {key} is already in line {seen[key]}; one row a call")
             seen[key] = line_number
         calls.append(Syscall(number, name, _arguments(fields[2], where),
-                             *(None if field == "-" else field for field in fields[3:])))
+                             *(None if field == "-" else field for field in fields[3:5]),
+                             (int(since[1]), int(since[2])) if since else None))
     return calls
 
 
@@ -135,10 +138,13 @@ def dispatcher(calls: list[Syscall]) -> str:
     lines = ["/* Made from syscalls.tbl by guestos/syscalls.py. */", '#include "syscalls.h"',
              '#include "dispatch.h"', ""]
     lines += [f"#pragma weak sys_{call.name}" for call in calls]
-    lines += ["", f"const u64 syscall_count = {count};", f"const syscall_function syscall_table[{count}] = {{"]
+    lines += ["", f"const u64 syscall_count = {count};", "/* Written to at boot alone, before the kernel makes its constants read-only (nt/personality.c). */",
+              f"__attribute__((section(\".rodata.boot\"))) syscall_function syscall_table[{count}] = {{"]
     lines += [f"    [{call.number}] = (syscall_function)(void *)sys_{call.name}," for call in calls]
     lines += ["};", f"const char *const syscall_names[{count}] = {{"]
     lines += [f'    [{call.number}] = "{call.name}",' for call in calls]
+    lines += ["};", f"const u16 syscall_since[{count}] = {{"]
+    lines += [f"    [{call.number}] = {call.since[0] << 8 | call.since[1]:#x}," for call in calls if call.since]
     lines += ["};"]
     return "\n".join(lines) + "\n"
 
@@ -171,12 +177,13 @@ def markdown(calls: list[Syscall]) -> str:
         "other call is ENOSYS; a flag that is not supported is EINVAL.", "",
         "What a `const` pointer points to is read, what another points to is written. The last columns say whose namespace",
         "decides what the call means (`ringzero trace -e " + ",".join(f"%{group}" for group in groups) + "` shows such calls alone), and which",
-        "capability it asks for where the owner's own rights don't do.", "",
-        "| number | call | namespace | capability |", "|---|---|---|---|",
+        "capability it asks for where the owner's own rights don't do, and the Linux that brought the call where that is newer than 2.6.39:",
+        "with the boot option `release=5.4`, one that is newer is ENOSYS.", "",
+        "| number | call | namespace | capability | since |", "|---|---|---|---|---|",
     ]
     for call in calls:
         arguments = ", ".join(a.name if a.type == a.name else f"{a.type}{'' if a.type.endswith('*') else ' '}{a.name}" for a in call.arguments)
-        lines.append(f"| {call.number} | `{call.name}({arguments})` | {call.namespace or ''} | {call.capability or ''} |")
+        lines.append(f"| {call.number} | `{call.name}({arguments})` | {call.namespace or ''} | {call.capability or ''} | {'.'.join(map(str, call.since or ()))} |")
     words = sorted({word for call in calls for a in call.arguments for word in re.findall(r"(?<!struct )\b\w+", a.type) if word in TYPES})
     lines += ["", "These words stand for C types:", "", "| | |", "|---|---|"]
     by_type: dict[str, list[str]] = {}

@@ -41,6 +41,7 @@ noreturn void kernel_main(u64 start_info) {
     descriptors_init();                     /* from here on a fault is a readable panic */
     boot_info_read(start_info);
     cmdline_init(boot_info.command_line);
+    personality_init();                     /* while the table of system calls can still be written */
     kernelmap_init();                       /* loader's memory below 1 MiB stays in the direct map */
     frames_init();
     sched_init();                           /* this flow becomes the idle task */

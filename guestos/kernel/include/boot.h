@@ -19,6 +19,7 @@ void cmdline_init(const char *text);
 int cmdline_init_arguments(const char **words, int max);
 
 void crash_as_asked(void);                  /* debug/panic.c: boot option crash= */
+void personality_init(void);                /* nt: boot options release= and abi= */
 void kernelmap_init(void);                  /* mm: final kernel tables; before frames_init */
 void kernelmap_cover(u64 end);              /* direct map up to physical end; after frames_init */
 void frames_init(void);

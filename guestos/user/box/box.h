@@ -43,6 +43,7 @@ const char *state_run(void);
 struct sockaddr;
 int at_socket(const char *directory, const char *name, int (*how)(int, const struct sockaddr *, unsigned));     /* bind or connect; -1 with errno */
 int send_fds(int socket, const void *data, size_t size, const int *fds, int count);
+void close_from(int first);                          /* all descriptors from this one on */
 ssize_t receive_fds(int socket, void *data, size_t size, int *fds, int *count);     /* *count: room, then how many came */
 
 /* ---- record.c: what is known of an image or a container: rows of a key and a value, keys may repeat ---- */

@@ -13,7 +13,7 @@ enum { KINDS = 6 };
 static _Noreturn void inside(const struct record *c, char **argv, int channel) {
     error_fd = dup3(channel, 3, O_CLOEXEC) < 0 ? channel : 3;
     fcntl(3, F_SETFD, FD_CLOEXEC);
-    if (syscall(SYS_close_range, 4, ~0u, 0)) die_errno("%s", "can't close descriptors");
+    close_from(4);
     if (is_set(c, "t")) console_open(3);
     else if (!is_set(c, "i")) {
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);

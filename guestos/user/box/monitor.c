@@ -32,7 +32,7 @@ static _Noreturn void first_process(const struct record *c, int sync, const int 
     if (sync != 3) dup2(sync, 3);
     fcntl(3, F_SETFD, FD_CLOEXEC);
     setsid();
-    if (syscall(SYS_close_range, 4, ~0u, 0)) die_errno("%s", "can't close descriptors");
+    close_from(4);
     char go;
     int in, count = 1;
     if (read(3, &go, 1) != 1) _exit(125);               /* the monitor has put this process into its control group */

@@ -89,7 +89,7 @@ _Noreturn void process_exec(const struct record *c, char **argv) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    if (syscall(SYS_close_range, 4, ~0u, 0)) die_errno("%s", "can't close descriptors");
+    close_from(4);
     for (char **e = env; *e; e++) if (!strncmp(*e, "PATH=", 5)) path = strdup(*e + 5);
     seccomp_install(capabilities_of(c));
     if (strchr(argv[0], '/')) execve(argv[0], argv, env), error = errno;
