@@ -1,4 +1,4 @@
-"""Namespaces and capabilities: the properties of programs/nstests.c, on Linux and in the guest."""
+"""Namespaces and capabilities: the properties of programs/nstests.c and captests.c, on Linux and in the guest."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import pytest
 
 from tests.guestos import ours, properties
 
+PROGRAMS = ("nstests", "captests")
+
 
 @pytest.fixture(autouse=True)
 def compiled():
@@ -15,13 +17,16 @@ def compiled():
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="namespaces of all kinds need root on this Linux: run the tests as root")
-def test_properties_hold_on_linux(tmp_path):
-    properties.check_native("nstests", tmp_path, properties.UNSHARE)
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_properties_hold_on_linux(program, tmp_path):
+    properties.check_native(program, tmp_path, properties.UNSHARE)
 
 
-def test_properties_hold_in_the_guest():
-    properties.check_guest("nstests")
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_properties_hold_in_the_guest(program):
+    properties.check_guest(program)
 
 
-def test_nothing_leaks():
-    properties.check_guest("nstests", "-l")
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_nothing_leaks(program):
+    properties.check_guest(program, "-l")

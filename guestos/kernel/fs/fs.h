@@ -19,6 +19,7 @@ int commit_file(struct file *);                     /* file_ops.sync of file sys
 void ext2_register(void);
 void ramfs_register(void);                          /* tmpfs and devtmpfs */
 void procfs_register(void);
+bool proc_is_empty(const struct inode *);           /* a directory of /proc or /sys with nothing in it, ever */
 void overlay_register(void);
 /* Put a node into a mounted ramfs; used to fill /dev. 0 or an error. */
 int ramfs_add(struct superblock *, const char *name, u32 mode, u32 rdev);

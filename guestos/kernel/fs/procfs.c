@@ -213,7 +213,7 @@ static int open_text(struct inode *inode, struct file *f) {
 static ssize_t read_text(struct file *f, struct io *io, u64 pos) { return text_read(f, io, pos, make_text); }
 
 static ssize_t write_text(struct file *f, struct io *io, u64 pos) {
-    char text[128];
+    char text[640];                         /* ID_EXTENTS lines */
     size_t n = MIN(io->left, sizeof(text) - 1);
     struct task *t = f->inode->ino >> 16 ? task_of(f->inode) : NULL;
     if (kind_of(f->inode) >= FD || !row_of(f->inode)->store) return -EIO;
@@ -278,7 +278,15 @@ static struct superblock *mount_sys(const char *source, u32 flags, char *options
     return ns_capable(current->net->ns.owner, CAP_SYS_ADMIN) ? mount(&sys, "sysfs", &init_pid_ns) : ERR_PTR(-EPERM);
 }
 
-static struct filesystem procfs = { "proc", .mount = mount_proc, .for_users = true }, sysfs = { "sysfs", .mount = mount_sys, .for_users = true };
+bool proc_is_empty(const struct inode *dir) {
+    if (!S_ISDIR(dir->mode) || list_of(dir) != PROC_NONE) return false;
+    for (const struct proc_row *row = rows_of(dir); row->path; row++)
+        if (name_in(dir, row)) return false;
+    return true;
+}
+
+static struct filesystem procfs = { "proc", .mount = mount_proc, .for_users = true, .tells = true };
+static struct filesystem sysfs = { "sysfs", .mount = mount_sys, .for_users = true, .tells = true };
 void procfs_register(void) {
     filesystem_register(&procfs);
     filesystem_register(&sysfs);

@@ -29,6 +29,19 @@ static int graft(struct mount *tree, const struct path *at) {
     return propagate_attach(tree, at);
 }
 
+/* In a less privileged namespace, does a new /proc or /sys show what none that is there shows? It is then as writable as that. */
+static bool shows_more(const struct superblock *sb, u32 flags, u32 *locked) {
+    struct mount *m, *above;
+    for_each_mount(m) {
+        if (!is_ours(m) || strcmp(m->sb->type, sb->type) || m->root->inode != m->sb->root || m->locked & MS_RDONLY & ~flags) continue;
+        bool covered = false;
+        list_for_each(above, &m->children, sibling) covered |= above->fixed && !proc_is_empty(above->at->inode);
+        *locked = m->locked & MS_RDONLY;
+        if (!covered) return false;
+    }
+    return true;
+}
+
 static int add_new(const char *type, const char *source, const struct path *at, u64 flags, char *options) {
     if (!type) return -EINVAL;
     struct filesystem *fs = filesystem_find(type);
@@ -38,7 +51,10 @@ static int add_new(const char *type, const char *source, const struct path *at, 
     if (IS_ERR(sb)) return PTR_ERR(sb);
     struct mount *m = mount_new(sb, NULL, source && source[0] ? source : "none", flags);
     if (!m) return -ENOMEM;
-    if (!capable(CAP_SYS_ADMIN)) m->flags |= MS_NODEV, m->locked = MS_NODEV;
+    if (!capable(CAP_SYS_ADMIN)) {
+        if (fs->tells && shows_more(sb, flags, &m->locked)) return mount_put(m), -EPERM;
+        m->flags |= MS_NODEV, m->locked |= MS_NODEV;
+    }
     bool same = at->mnt->sb == sb && at->mnt->root == m->root && is_mount_point(at);
     int error = place_error(at);
     if (!error) error = same ? -EBUSY : graft(m, at);
@@ -197,7 +213,7 @@ static int pivot(const struct path *new, const struct path *old) {
     struct path root = current->fs->root;
     struct mount *parent = root.mnt->parent;
     bool shared = old->mnt->shared || (new->mnt->parent && new->mnt->parent->shared) || (parent && parent->shared);
-    if (shared || !is_ours(root.mnt) || !is_ours(new->mnt)) return -EINVAL;
+    if (shared || !is_ours(root.mnt) || !is_ours(new->mnt) || new->mnt->fixed) return -EINVAL;
     if (dentry_is_removed(new->dentry) || dentry_is_removed(old->dentry)) return -ENOENT;
     if (new->mnt == root.mnt || old->mnt == root.mnt) return -EBUSY;
     if (!is_mount_point(&root) || !parent || !is_mount_point(new) || !new->mnt->parent) return -EINVAL;
@@ -209,6 +225,8 @@ static int pivot(const struct path *new, const struct path *old) {
     mount_detach(root.mnt);
     mount_attach(new->mnt, &place);
     mount_attach(root.mnt, old);
+    new->mnt->fixed = root.mnt->fixed;      /* what is above it stays hidden; the old root may go */
+    root.mnt->fixed = false;
     move_processes(&root, new);
     path_put(&place);
     path_put(&root);

@@ -53,6 +53,7 @@ struct filesystem {
     const char *name;
     bool needs_device;
     bool for_users;                 /* who rules a user namespace may mount it there */
+    bool tells;                     /* of the kernel: but then only as much of it as is mounted there already */
     /* Options as mount(2)'s data has them, "" for none. Or ERR_PTR; -EINVAL for an unknown option. */
     struct superblock *(*mount)(const char *source, u32 flags, char *options);
     struct filesystem *next;

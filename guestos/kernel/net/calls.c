@@ -276,8 +276,9 @@ static int get_option(struct socket *s, int level, int name, void __user *to, in
     if (room < 0) return -EINVAL;
     if (!o && !bit && (level != SOL_SOCKET || (name != SO_ERROR && name != SO_ACCEPTCONN))) return -ENOPROTOOPT;
     int value = o ? 0 : bit ? !!(s->options & bit) : name == SO_ERROR ? -socket_take_error(s) : s->state == LISTENING;
+    struct ucred peer = { pid_to(s->peer_cred.pid), uid_to(s->peer_cred.uid), gid_to(s->peer_cred.gid) };
     room = MIN((u32)room, o ? o->size : sizeof(value));
-    return copy_to_user(to, o ? (char *)s + o->offset : (char *)&value, room) ? -EFAULT : put_user(room, length);
+    return copy_to_user(to, name == SO_PEERCRED && o ? (char *)&peer : o ? (char *)s + o->offset : (char *)&value, room) ? -EFAULT : put_user(room, length);
 }
 
 long sys_setsockopt(int fd, int level, int name, const void *value, unsigned length) {

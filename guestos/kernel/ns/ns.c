@@ -85,7 +85,7 @@ struct ns *task_ns(struct task *t, enum ns_kind kind) {
     case NS_PID: return &t->pid_ns->ns;
     case NS_USER: return &t->cred.user_ns->ns;
     case NS_CGROUP: return &t->nsproxy->cgroup->ns;
-    default: return &t->nsproxy->pid->ns;
+    default: return t->nsproxy->pid->init ? &t->nsproxy->pid->ns : NULL;
     }
 }
 

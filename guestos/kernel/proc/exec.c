@@ -145,7 +145,8 @@ static bool new_credentials(struct cred *c, const struct file *file) {
     const struct inode *inode = file->inode;
     const struct mount *mnt = file->path.mnt;
     bool ours = mnt->ns && user_ns_is_below(c->user_ns, mnt->ns->ns.owner) && id_up(&c->user_ns->uids, inode->uid) != ID_NONE && id_up(&c->user_ns->gids, inode->gid) != ID_NONE;
-    u32 root = id_down(&c->user_ns->uids, 0), mode = !ours || mnt->flags & MS_NOSUID || current->no_new_privs || !trace_allows_privileges() ? 0 : inode->mode;
+    bool shrinks = current->no_new_privs || !trace_allows_privileges();
+    u32 root = id_down(&c->user_ns->uids, 0), mode = !ours || mnt->flags & MS_NOSUID || shrinks ? 0 : inode->mode;
     if (mode & S_ISUID) c->euid = inode->uid;
     if (mode & S_ISGID && mode & 010) c->egid = inode->gid;
     c->suid = c->fsuid = c->euid;
@@ -154,6 +155,7 @@ static bool new_credentials(struct cred *c, const struct file *file) {
     if (changed) c->cap_ambient = 0;
     bool privileged = !(c->securebits & SECBIT_NOROOT) && (c->uid == root || c->euid == root);
     c->cap_permitted = privileged ? c->cap_inheritable | c->cap_bounding : c->cap_ambient;
+    if (shrinks) c->cap_permitted &= current->cred.cap_permitted;
     c->cap_effective = privileged && c->euid == root ? c->cap_permitted : c->cap_ambient;
     c->securebits &= ~SECBIT_KEEP_CAPS;
     return changed;
@@ -176,7 +178,7 @@ static int build_stack(struct exec *x, bool secure) {
         { AT_MINSIGSTKSZ, MINSIGSTKSZ }, { AT_HWCAP, r[3] }, { AT_PAGESZ, PAGE_SIZE }, { AT_CLKTCK, 100 },
         { AT_PHDR, program->phdr }, { AT_PHENT, sizeof(struct elf_segment) }, { AT_PHNUM, program->phnum },
         { AT_BASE, program->interpreter_base }, { AT_FLAGS, 0 }, { AT_ENTRY, program->program_entry },
-        { AT_UID, c->uid }, { AT_EUID, c->euid }, { AT_GID, c->gid }, { AT_EGID, c->egid }, { AT_SECURE, secure },
+        { AT_UID, uid_in(c->user_ns, c->uid) }, { AT_EUID, uid_in(c->user_ns, c->euid) }, { AT_GID, gid_in(c->user_ns, c->gid) }, { AT_EGID, gid_in(c->user_ns, c->egid) }, { AT_SECURE, secure },
         { AT_RANDOM, platform + 8 }, { AT_HWCAP2, 0 }, { AT_EXECFN, x->path }, { AT_PLATFORM, platform }, { AT_NULL, 0 },
     };
     size_t words = 1 + x->argc + 1 + x->envc + 1 + sizeof(auxiliary) / 8;
