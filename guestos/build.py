@@ -151,9 +151,12 @@ def build_kernel(out_dir: Path = ROOT / "build" / "guest") -> Path:
     calls = syscalls.load()
     _write_if_changed(work / "generated" / "syscalls.h", syscalls.header(calls))
     _write_if_changed(work / "generated" / "syscall_table.c", syscalls.dispatcher(calls))
+    nt_calls = syscalls.load(syscalls.NT_TABLE)
+    _write_if_changed(work / "generated" / "ntcalls.h", syscalls.nt_header(nt_calls))
+    _write_if_changed(work / "generated" / "nt_table.c", syscalls.nt_dispatcher(nt_calls))
     # Where it is built leaves no trace in what is built.
     flags = [*KERNEL_FLAGS, f"-ffile-prefix-map={_relative(work)}=kernel.o", "-I", _relative(KERNEL / "include"), "-I", _relative(work / "generated")]
-    sources = kernel_sources() + [work / "generated" / "syscall_table.c"]
+    sources = kernel_sources() + [work / "generated" / name for name in ("syscall_table.c", "nt_table.c")]
     names = work / "generated" / "symbols.S"
     if not names.exists():
         _write_if_changed(names, _symbols(None))
@@ -202,10 +205,35 @@ def build_user(out_dir: Path = ROOT / "build" / "guest") -> list[Path]:
     one, and each folder of C files is one."""
     work = Path(out_dir).resolve() / "user"
     programs = {source.stem: [source] for source in USER.glob("*.c")}
-    programs |= {NAMES.get(folder.name, folder.name): sorted(folder.glob("*.c")) for folder in USER.iterdir() if any(folder.glob("*.c"))}
+    programs |= {NAMES.get(folder.name, folder.name): sorted(folder.glob("*.c")) for folder in USER.iterdir() if folder.name != "nt" and any(folder.glob("*.c"))}
     _write_if_changed(work.parent / "user.h" / "fuzz_calls.h", syscalls.fuzz_table(syscalls.load()))
     generated = {"sysfuzz": work.parent / "user.h"}
     return _all(lambda item: build_program(item[1], work / item[0], generated=generated.get(item[0])), sorted(programs.items()))
+
+
+NT_FLAGS = ["-target", "x86_64-freestanding-none", "-nostdlib", "-static", "-O2", "-s", "-std=gnu17", "-ffreestanding", "-fno-stack-protector",
+            "-fno-sanitize=all", "-fno-pic", "-mno-sse", "-fno-asynchronous-unwind-tables", "-Wall", "-Wextra"]
+#: EI_OSABI of a program that makes NT's calls: the one mark by which the kernel knows it (kernel/nt/program.c).
+OSABI_NT = 0x4E
+
+
+def build_nt_program(source: Path, work: Path) -> Path:
+    """Builds one of NT's programs, with ntdll.c and the stubs of the calls in it, to work/NAME.exe. It is an ELF file all the same."""
+    stubs = work / "nt_stubs.S"
+    _write_if_changed(stubs, syscalls.nt_stubs(syscalls.load(syscalls.NT_TABLE)))
+    flags = [*NT_FLAGS, "-I", _relative(USER / "nt")]
+    program = build_program([source, USER / "nt" / "ntdll.c", stubs], work / f"{source.stem}.exe", flags)
+    with program.open("r+b") as file:
+        file.seek(7)
+        file.write(bytes([OSABI_NT]))
+    return program
+
+
+def build_nt(out_dir: Path = ROOT / "build" / "guest") -> list[Path]:
+    """Builds the programs of guestos/user/nt to out_dir/nt/NAME.exe and returns their paths: each C file but ntdll.c is one."""
+    work = Path(out_dir).resolve() / "nt"
+    sources = sorted(source for source in (USER / "nt").glob("*.c") if source.name != "ntdll.c")
+    return _all(lambda source: build_nt_program(source, work), sources)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -215,6 +243,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         print(build_kernel(options.out))
         build_user(options.out)
+        build_nt(options.out)
     except (RingzeroError, OSError) as error:
         print(getattr(error, "output", ""), end="", file=sys.stderr)
         print(f"guestos.build: {error}", file=sys.stderr)

@@ -14,6 +14,10 @@ from pathlib import Path
 from emu.errors import RingzeroError
 
 TABLE = Path(__file__).parent / "kernel" / "syscalls.tbl"
+#: NT's, for a kernel booted with abi=nt; rows of the same form.
+NT_TABLE = TABLE.with_name("ntcalls.tbl")
+#: The most arguments a call has: registers of Linux's convention; NT's go on on the stack.
+MOST_ARGUMENTS = {"syscalls.tbl": 6, "ntcalls.tbl": 11}
 
 #: Types that say more of an argument than C's type does, and that C type. How the tracer writes their values
 #: is in emu/guest/decode.py; a C type is written as what it is.
@@ -70,7 +74,12 @@ class Syscall:
     def prototype(self) -> str:
         """C declaration of the kernel function, without a semicolon."""
         arguments = ", ".join(f"{a.ctype}{'' if a.ctype.endswith('*') else ' '}{a.name}" for a in self.arguments)
-        return f"long sys_{self.name}({arguments or 'void'})"
+        return f"long {self.function}({arguments or 'void'})"
+
+    @property
+    def function(self) -> str:
+        """The kernel's function."""
+        return self.name if self.name.startswith("Nt") else f"sys_{self.name}"
 
 
 def parse(text: str, source: str = "syscalls.tbl") -> list[Syscall]:
@@ -93,13 +102,13 @@ def parse(text: str, source: str = "syscalls.tbl") -> list[Syscall]:
             if key in seen:
                 raise SyscallTableError(f"{where}: {key} is already in line {seen[key]}; one row a call")
             seen[key] = line_number
-        calls.append(Syscall(number, name, _arguments(fields[2], where),
+        calls.append(Syscall(number, name, _arguments(fields[2], where, MOST_ARGUMENTS.get(source, 6)),
                              *(None if field == "-" else field for field in fields[3:5]),
                              (int(since[1]), int(since[2])) if since else None))
     return calls
 
 
-def _arguments(text: str, where: str) -> tuple[Argument, ...]:
+def _arguments(text: str, where: str, most: int) -> tuple[Argument, ...]:
     if text == "void":
         return ()
     arguments = []
@@ -111,8 +120,8 @@ def _arguments(text: str, where: str) -> tuple[Argument, ...]:
             arguments.append(Argument(part, part))
         else:
             raise SyscallTableError(f"{where}: expected 'type name' or a word of TYPES as an argument, found {part!r}")
-    if len(arguments) > 6:
-        raise SyscallTableError(f"{where}: expected at most 6 arguments, found {len(arguments)}")
+    if len(arguments) > most:
+        raise SyscallTableError(f"{where}: expected at most {most} arguments, found {len(arguments)}")
     return tuple(arguments)
 
 
@@ -147,6 +156,26 @@ def dispatcher(calls: list[Syscall]) -> str:
     lines += [f"    [{call.number}] = {call.since[0] << 8 | call.since[1]:#x}," for call in calls if call.since]
     lines += ["};"]
     return "\n".join(lines) + "\n"
+
+
+def nt_header(calls: list[Syscall]) -> str:
+    """ntcalls.h: prototypes of NT's calls."""
+    return "\n".join(["/* Made from ntcalls.tbl by guestos/syscalls.py. */", "#pragma once", '#include "nt.h"', "",
+                      *(f"{call.prototype};" for call in calls)]) + "\n"
+
+
+def nt_dispatcher(calls: list[Syscall]) -> str:
+    """nt_table.c: functions by number, and how many arguments each has."""
+    count = max(call.number for call in calls) + 1
+    return "\n".join(["/* Made from ntcalls.tbl by guestos/syscalls.py. */", '#include "ntcalls.h"', "",
+                      f"const u64 nt_count = {count};", f"const struct nt_call nt_table[{count}] = {{",
+                      *(f"    [{call.number}] = {{ (nt_function)(void *){call.function}, {len(call.arguments)} }}," for call in calls), "};"]) + "\n"
+
+
+def nt_stubs(calls: list[Syscall]) -> str:
+    """nt_stubs.S: the functions of ntdll that make the calls, as Windows' own do."""
+    return "\n".join(["/* Made from ntcalls.tbl by guestos/syscalls.py. */",
+                      *(f".globl {call.name}\n{call.name}:\n    movq %rcx, %r10\n    movl ${call.number}, %eax\n    syscall\n    ret" for call in calls)]) + "\n"
 
 
 def fuzz_table(calls: list[Syscall]) -> str:

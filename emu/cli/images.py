@@ -24,6 +24,8 @@ STAMP = ".built"
 
 #: What the kernel's command line must say of the default disk.
 INIT = "init=/bin/init"
+#: And of the same disk to a kernel that has NT's system calls.
+NT_INIT = "init=/Windows/System32/smss.exe"
 
 
 @dataclass(frozen=True, slots=True)

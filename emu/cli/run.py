@@ -94,7 +94,8 @@ def machine_for(arguments: argparse.Namespace, on_console) -> Machine:
         guest = images.ensure(output.say)
         kernel, disk = guest.kernel, guest.disk if disk is None else disk
     # Of several init=, the kernel takes the first.
-    words = arguments.append if own_kernel else f"{arguments.append} {images.INIT}"
+    init = images.NT_INIT if "abi=nt" in arguments.append.split() else images.INIT
+    words = arguments.append if own_kernel else f"{arguments.append} {init}"
     line = command_line(words, arguments.command)
     machine = Machine(arguments.memory, arguments.engine, disk=disk, writable=arguments.writable, kernel=kernel, cmdline=line,
                       seed=arguments.seed, on_console=on_console)

@@ -60,6 +60,11 @@ def nested_tree(kernel: Path, programs: Iterable[Path], out_dir: Path) -> list[E
     return [directory("/boot"), file("/boot/kernel.elf", loadable(kernel.read_bytes())), file("/boot/disk.img", disk)]
 
 
+def nt_tree(programs: Iterable[Path]) -> list[Entry]:
+    """What a kernel booted with abi=nt runs, where NT has it."""
+    return [directory("/Windows"), directory("/Windows/System32"), *(file(f"/Windows/System32/{program.name}", program, 0o755) for program in programs)]
+
+
 def loadable(elf: bytes) -> bytes:
     """An ELF file as far as its segments go."""
     header = bytearray(elf[:64])
@@ -93,10 +98,10 @@ def build_default_disk(out_dir: Path, *, busybox: Path | None = None, size: int 
     Nothing is written if the image there was made of the same bytes. `size` in bytes; None: 16 MiB,
     or what is needed if that is more. Raises guestos.build.BuildError or DiskError.
     """
-    from guestos.build import build_kernel, build_user  # here: images alone need no compiler
+    from guestos.build import build_kernel, build_nt, build_user  # here: images alone need no compiler
 
     programs = build_user(out_dir)
-    entries = default_tree(programs, busybox=busybox) + nested_tree(build_kernel(out_dir), programs, Path(out_dir))
+    entries = default_tree(programs, busybox=busybox) + nested_tree(build_kernel(out_dir), programs, Path(out_dir)) + nt_tree(build_nt(out_dir))
     out = Path(out_dir) / name
     if size is None:
         needed = sum(entry.content.stat().st_size for entry in entries if isinstance(entry.content, Path))

@@ -28,9 +28,11 @@
 
 /* ---- SYSCALL ------------------------------------------------------------------------------------
  * RCX = return address, R11 = flags; interrupts are off (SFMASK) and RSP is still the program's. */
-    .globl syscall_entry
+/* The way in and out is one; which calls these are, and so `dispatch`, is chosen once, at boot (nt/personality.c). */
+.macro SYSCALL_ENTRY name dispatch
+    .globl \name
     .balign 16
-syscall_entry:
+\name:
     swapgs
     movq %rsp, %gs:CPU_USER_RSP
     movq %gs:CPU_KERNEL_STACK, %rsp
@@ -45,7 +47,7 @@ syscall_entry:
     PUSH_REGISTERS
     xorl %ebp, %ebp
     movq %rsp, %rdi
-    call syscall_dispatch                   /* returns with interrupts off */
+    call \dispatch                           /* returns with interrupts off */
     testb %al, %al
     jnz return_by_iret
     /* C kept rbx, rbp (restored here) and r12-r15; SYSRET takes RIP from RCX and flags from R11. */
@@ -63,6 +65,10 @@ syscall_entry:
     movq 40(%rsp), %rsp
     swapgs
     sysretq
+.endm
+
+SYSCALL_ENTRY syscall_entry syscall_dispatch
+SYSCALL_ENTRY nt_syscall_entry nt_dispatch
 
 /* ---- exceptions and interrupts --------------------------------------------------------------------
  * One stub a vector, 16 bytes apart; those whose exception pushes no error code push 0. */

@@ -35,6 +35,8 @@ void kthread_start(void);
 
 /* Replace current's program. Kernel strings; argv and envp end with NULL. 0 or -errno. */
 int kernel_exec(const char *path, const char *const *argv, const char *const *envp);
+/* A child that runs fn(argument) in the kernel, which calls kernel_exec; returns its pid when it has become a program or ended. */
+long fork_into(void (*fn)(void *), void *argument);
 void vfork_done(struct task *);
 void reap_ended_children(struct process *);
 

@@ -73,6 +73,7 @@ struct process {
     struct wait_queue child_event;          /* wait4 sleeps here, and exec until its threads are gone */
     int exit_signal;                        /* to the parent at the end; SIGCHLD, or 0 */
     int exit_status;                        /* as wait4 reports it */
+    u32 nt_status;                          /* of a program of NT's: all 32 bits */
     int stop_status;                        /* unreported stop signal or 0xffff for continued; 0 none */
     bool ended;                             /* waits to be waited for */
     bool did_exec;

@@ -44,6 +44,7 @@ struct mm {
     u64 start_code, end_code, start_stack, arg_start, arg_end, env_start, env_end;
     struct file *program;                   /* what exec opened, or NULL */
     u64 resident;                           /* pages */
+    u8 calls;                               /* CALLS_: whose system calls its program makes (dispatch.h) */
     bool dumpable;                          /* others of the same user may look into it */
 };
 

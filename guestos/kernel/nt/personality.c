@@ -1,6 +1,8 @@
-/* What this kernel is to its programs: boot option release=, an older Linux. */
+/* What this kernel is to its programs: boot options release=, an older Linux, and abi=nt, no Linux at all. */
+#include "arch.h"
 #include "boot.h"
 #include "dispatch.h"
+#include "io.h"
 #include "lib.h"
 #include "ns.h"
 
@@ -24,7 +26,14 @@ static void be_release(const char *release, const char *own) {
     snprintf(name, sizeof(init_nsproxy.uts->name.release), "%s%s-ringzero", release, *end ? "" : ".0");
 }
 
+bool abi_is_nt;
+extern const char nt_syscall_entry[];
+
 void personality_init(void) {
-    const char *release = cmdline_get("release");
+    const char *release = cmdline_get("release"), *abi = cmdline_get("abi");
     if (release) be_release(release, RELEASE);
+    if (!abi || !strcmp(abi, "linux")) return;
+    if (strcmp(abi, "nt")) panic("abi=%s: expected linux or nt", abi);
+    abi_is_nt = true;
+    wrmsr(MSR_LSTAR, (u64)nt_syscall_entry);
 }

@@ -1,4 +1,5 @@
 /* Loads ELF programs: maps their segments; nothing is read before it is touched. */
+#include "dispatch.h"
 #include "elf.h"
 #include "errno.h"
 #include "lib.h"
@@ -97,7 +98,8 @@ static int load_interpreter(struct mm *mm, struct file *program, const struct el
 
 int elf_load(struct mm *mm, struct file *file, const struct elf_header *h, struct loaded *out) {
     if (!valid(h)) return -ENOEXEC;
-    int error = load_at(mm, file, h, DYN_BASE, out);
+    int error = program_calls(mm, file, h);
+    if (!error) error = load_at(mm, file, h, DYN_BASE, out);
     out->program_entry = out->base + h->entry;
     mm->brk_start = mm->brk = ALIGN_UP(out->end, PAGE_SIZE);
     return error;

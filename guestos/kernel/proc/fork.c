@@ -99,7 +99,8 @@ static bool valid(const struct clone_args *a) {
            a->exit_signal <= SIGNALS;
 }
 
-static long do_fork(const struct clone_args *a) {
+/* With fn, the child begins there, in the kernel. */
+static long do_fork_at(const struct clone_args *a, void (*fn)(void *), void *argument) {
     struct task *parent = current;
     u64 flags = a->flags;
     if (!valid(a)) return -EINVAL;
@@ -134,7 +135,7 @@ static long do_fork(const struct clone_args *a) {
     *frame = *task_frame(parent);
     frame->rax = 0;
     if (a->stack) frame->rsp = a->stack + a->stack_size;
-    task_prepare_start(child, fork_start, 0, 0);
+    task_prepare_start(child, fn ? kthread_start : fork_start, (u64)fn, (u64)argument);
 
     pid_t seen = pid_to(pid);
     if (flags & CLONE_PARENT_SETTID) put_user(seen, (int *)a->parent_tid);
@@ -163,6 +164,12 @@ static long do_fork(const struct clone_args *a) {
         signals_block(mask);
     }
     return seen;
+}
+
+static long do_fork(const struct clone_args *a) { return do_fork_at(a, NULL, NULL); }
+
+long fork_into(void (*fn)(void *), void *argument) {
+    return do_fork_at(&(struct clone_args){ .flags = CLONE_VFORK | CLONE_VM, .exit_signal = SIGCHLD }, fn, argument);
 }
 
 /* The child no longer uses our memory: by exec or by exit. */

@@ -1,0 +1,94 @@
+"""A kernel booted with abi=nt: NT's calls and programs on it, and what becomes of Linux's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from guestos import build, images, syscalls
+from tests.guestos import ours
+
+LINE = "quiet root=/dev/vda abi=nt init=/Windows/System32/smss.exe"
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory) -> Path:
+    ours.guest()
+    where = tmp_path_factory.mktemp("nt")
+    tests = build.build_nt_program(ours.PROGRAMS / "nttests.c", where)
+    from guestos.images.default import nt_tree
+
+    out = where / "disk.img"
+    images.build_image([*images.default_tree(build.build_user()), *nt_tree(build.build_nt()), images.file("/bin/nttests.exe", tests, 0o755)], out, 16 << 20)
+    return out
+
+
+def nt(disk: Path, command: str, line: str = LINE) -> ours.Outcome:
+    return ours.run(command, disk, line)
+
+
+def test_the_calls_hold_what_nt_says_of_them(disk):
+    done = nt(disk, "C:\\bin\\nttests.exe")
+    assert (done.status, done.text.splitlines()[-1]) == (0, "all hold"), done.text
+
+
+@pytest.mark.parametrize("command, status, text", [
+    ("ver", 0, "Ringzero, NT calls of version 10.0.17134\n"),
+    ("hello a \"b c\"", 0, "hello from NT's system calls a b c\n"),
+    ("echo some text > C:\\tmp\\x.txt & type C:\\tmp\\x.txt", 0, "some text\n"),
+    ("type nothing", 1, "type: nothing: it does not exist (status 0xc0000034)\n"),
+    ("nosuch", 127, "smss: \\??\\C:\\Windows\\System32\\nosuch.exe: it does not exist (status 0xc0000034)\n"),
+])  # fmt: skip
+def test_programs(disk, command, status, text):
+    done = nt(disk, command)
+    assert (done.status, done.text) == (status, text)
+
+
+def test_a_directory_and_the_processes(disk):
+    listing = nt(disk, "dir C:\\Windows\\System32").text
+    assert "smss.exe" in listing and " <DIR>  .." in listing
+    tasks = nt(disk, "tasklist").text.splitlines()
+    assert tasks[1].split()[0::3] == ["1", "smss.exe"] and tasks[-1].split()[1] == "1" and "tasklist.exe" in tasks[-1]
+
+
+def test_a_shell_at_the_console(disk):
+    with ours.Computer(disk, LINE) as computer:
+        computer.await_text("C:\\> ")
+        computer.type("hello\n")
+        computer.await_text("hello from NT's system calls\n")
+        computer.type("nosuch\nexit\n")
+        assert computer.finish().status == 127
+
+
+def test_a_linux_program_fails_at_its_first_call_and_says_why(disk):
+    done = nt(disk, "C:\\bin\\ls C:\\")
+    assert done.status == 255
+    assert done.text == ("ls: system call 158 is not of this kernel's table (abi=nt): a Linux program needs a Linux kernel; "
+                         "`box run --wsl` starts one in a small VM\n")
+
+
+def test_a_program_of_nts_on_linux_is_no_program_and_the_kernel_says_why(disk):
+    done = ours.run("/bin/nttests.exe", disk)
+    assert done.status == 126 and "nttests.exe: it makes NT's system calls, which this kernel does not have (abi=linux)" in done.text
+
+
+def test_an_unknown_abi_is_told_at_boot(disk):
+    done = nt(disk, "ver", LINE.replace("abi=nt", "abi=vms"))
+    assert done.status == 255 and "abi=vms: expected linux or nt" in done.text
+
+
+def test_through_the_command():
+    done = subprocess.run([sys.executable, "-m", "emu.cli.main", "run", "--append", "abi=nt", "-c", "ver"], capture_output=True, text=True, cwd=build.ROOT)
+    assert (done.returncode, done.stdout.replace("\r", "")) == (0, "Ringzero, NT calls of version 10.0.17134\n"), done
+    done = subprocess.run([sys.executable, "-m", "emu.cli.main", "run", "--append", "abi=nt", "-c", "nosuch"], capture_output=True, text=True, cwd=build.ROOT)
+    assert done.returncode == 127
+
+
+def test_rows_of_both_tables_are_of_one_form():
+    rows = {call.name: call for call in syscalls.load(syscalls.NT_TABLE)}
+    assert rows["NtCreateFile"].number == 0x55 and len(rows["NtCreateFile"].arguments) == 11 and rows["NtCreateFile"].function == "NtCreateFile"
+    with pytest.raises(syscalls.SyscallTableError, match="at most 6 arguments"):
+        syscalls.parse("1 | a | " + ", ".join(f"int a{n}" for n in range(7)) + " | - | -")
