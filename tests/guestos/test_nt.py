@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from guestos import build, images, syscalls
+from guestos.images.default import nested_tree, nt_tree
 from tests.guestos import ours
 
 LINE = "quiet root=/dev/vda abi=nt init=/Windows/System32/smss.exe"
@@ -19,15 +20,15 @@ def disk(tmp_path_factory) -> Path:
     ours.guest()
     where = tmp_path_factory.mktemp("nt")
     tests = build.build_nt_program(ours.PROGRAMS / "nttests.c", where)
-    from guestos.images.default import nt_tree
-
     out = where / "disk.img"
-    images.build_image([*images.default_tree(build.build_user()), *nt_tree(build.build_nt()), images.file("/bin/nttests.exe", tests, 0o755)], out, 16 << 20)
+    programs = build.build_user()
+    entries = [*images.default_tree(programs), *nested_tree(ours.guest().kernel, programs, where), *nt_tree(build.build_nt())]
+    images.build_image([*entries, images.file("/bin/nttests.exe", tests, 0o755)], out, 32 << 20)
     return out
 
 
-def nt(disk: Path, command: str, line: str = LINE) -> ours.Outcome:
-    return ours.run(command, disk, line)
+def nt(disk: Path, command: str, line: str = LINE, **options) -> ours.Outcome:
+    return ours.run(command, disk, line, memory="128M", **options)
 
 
 def test_the_calls_hold_what_nt_says_of_them(disk):
@@ -92,3 +93,53 @@ def test_rows_of_both_tables_are_of_one_form():
     assert rows["NtCreateFile"].number == 0x55 and len(rows["NtCreateFile"].arguments) == 11 and rows["NtCreateFile"].function == "NtCreateFile"
     with pytest.raises(syscalls.SyscallTableError, match="at most 6 arguments"):
         syscalls.parse("1 | a | " + ", ".join(f"int a{n}" for n in range(7)) + " | - | -")
+
+
+# ---- containers there
+
+
+WHY = ("system call 158 is not of this kernel's table (abi=nt): a Linux program needs a Linux kernel; `box run --wsl` starts one in a small VM\n")
+STARTED = "vmm: machine 'wsl' has been started\n"
+
+
+@pytest.mark.parametrize("command, status, text", [
+    ("box run base ls /", 126, "ls: " + WHY),
+    ("box run base:latest /bin/uname -a", 126, "uname: " + WHY),
+    ("box run nope ls", 125, "box: nope: it does not exist (status 0xc0000034)\n"),
+    ("box run base nosuch", 127, "box: nosuch: it does not exist (status 0xc0000034)\n"),
+    ("box run --wsl base sh -c \"exit 7\"", 7, STARTED),
+    ("box run --wsl base echo \"it's\" a\\\"b", 0, STARTED + "it's a\"b\n"),
+    ("box run --wsl nope ls", 125, STARTED + "box: there is no image nope: see `box images`\n"),
+])  # fmt: skip
+def test_a_container_fails_plainly_and_runs_in_a_machine_with_a_kernel_for_it(disk, command, status, text):
+    done = nt(disk, command)
+    assert (done.status, done.text) == (status, text)
+
+
+def test_one_machine_serves_all_commands(disk):
+    done = nt(disk, "box run --wsl base uname -s & box run --wsl base ls / & C:\\bin\\vmm ps & tasklist")
+    assert done.status == 0 and done.text.count("started") == 1 and done.text.startswith(STARTED + "Linux\nbin\ndev\n"), done.text
+    assert done.text.count("/boot/kernel.elf") == 1 and done.text.count("vmm\n") == 1
+
+
+def test_what_the_machine_writes_is_on_the_disk_of_the_kernel_it_runs_on(disk, tmp_path):
+    own = tmp_path / "disk.img"
+    own.write_bytes(disk.read_bytes())
+    built = nt(own, "C:\\bin\\vmm exec --start wsl \"mkdir /root/b; (echo FROM base; echo RUN echo made \\> /made) > /root/b/Boxfile; box build -t mine /root/b; sync\"", writable=True)
+    assert built.status == 0, built.text
+    assert nt(own, "box run --wsl mine cat /made").text == STARTED + "made\n", built.text
+    ours.check_disk(own)
+
+
+def test_the_monitor_is_the_only_linux_program_that_is_served(disk):
+    done = nt(disk, "C:\\bin\\vmm ps", LINE + " pico=/bin/other")
+    assert done.status == 255 and done.text.startswith("vmm: system call ") and "abi=nt" in done.text
+
+
+def test_exec_carries_all_output_and_the_status(disk):
+    """On Linux, too: what a command in a machine says arrives whole, and two commands don't mix."""
+    script = ("vmm exec a true; echo $?; vmm exec --start a 'hexdump /bin/ls' | wc -l; hexdump /bin/ls | wc -l; "
+              "vmm exec a 'sleep 0.1; echo one' & vmm exec a 'echo two >&2; exit 9'; echo $?; wait")
+    done = ours.run(script, disk, memory="128M").text.splitlines()
+    assert done[:3] == ["vmm: there is no machine 'a'; vmm ps lists those that run", "2", "vmm: machine 'a' has been started"] and done[3] == done[4], done
+    assert sorted(done[5:]) == ["9", "one", "two"], done

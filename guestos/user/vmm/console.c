@@ -20,7 +20,7 @@ static bool keys, terminal, plain, held;    /* plain: no terminal, so its lines 
 static const char *stop;                    /* asked for, and why */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;        /* of what follows */
-static struct client { int fd; bool attached; unsigned length; char line[16]; } clients[CLIENTS];
+static struct client { int fd; bool attached, patient; unsigned length; char line[16]; } clients[CLIENTS];
 static char said[SAID];                     /* the last output, for who comes later */
 static size_t said_bytes;
 static bool closed;
@@ -38,7 +38,7 @@ void console_put(u8 byte) {
     pthread_mutex_lock(&lock);
     said[said_bytes++ % SAID] = byte;
     for (struct client *c = clients; c < clients + CLIENTS; c++)
-        if (c->attached) send(c->fd, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);    /* who doesn't read misses it */
+        if (c->attached) send(c->fd, &byte, 1, c->patient ? MSG_NOSIGNAL : MSG_DONTWAIT | MSG_NOSIGNAL);    /* who doesn't read misses it, but exec */
     pthread_mutex_unlock(&lock);
     if (held && byte != '\n') show("\r", 1);
     held = plain && byte == '\r';
@@ -67,7 +67,8 @@ static void requested(struct client *c) {
         if (said_bytes > SAID) send(c->fd, said + from, SAID - from, MSG_DONTWAIT | MSG_NOSIGNAL);
         send(c->fd, said, from, MSG_DONTWAIT | MSG_NOSIGNAL);
         c->attached = true;
-    } else if (!strcmp(c->line, "stop")) stop = "it was stopped";
+    } else if (!strcmp(c->line, "agent")) c->attached = c->patient = true;
+    else if (!strcmp(c->line, "stop")) stop = "it was stopped";
     else {
         int n = snprintf(text, sizeof(text), "%6d %6luM %7ld  %.200s\n", getpid(), memory >> 20, (long)(time(NULL) - since), kernel);
         if (!strcmp(c->line, "status")) send(c->fd, text, n, MSG_DONTWAIT | MSG_NOSIGNAL);

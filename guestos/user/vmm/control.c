@@ -32,6 +32,12 @@ static int reach(const char *name) {
     return -1;
 }
 
+bool control_runs(const char *name) {
+    int fd = reach(name);
+    close(fd);
+    return fd >= 0;
+}
+
 int control_listen(const char *name) {
     if (mkdir(directory(), 0700) && errno != EEXIST) die("'%s' can't be made: %s", directory(), strerror(errno));
     struct sockaddr_un address = address_of(name);
@@ -46,7 +52,7 @@ int control_listen(const char *name) {
     return -1;
 }
 
-static int reach_or_die(const char *name, const char *request) {
+int control_reach(const char *name, const char *request) {
     int fd = strchr(name, '/') || !*name || *name == '.' ? -1 : reach(name);
     if (fd < 0) die("there is no machine '%s'; vmm ps lists those that run", name);
     if (send(fd, request, strlen(request), MSG_NOSIGNAL) < 0) die("'%s' doesn't answer: %s", name, strerror(errno));
@@ -72,13 +78,13 @@ int control_ps(void) {
 
 int control_stop(const char *name) {
     char byte;
-    int fd = reach_or_die(name, "stop\n");
+    int fd = control_reach(name, "stop\n");
     while (recv(fd, &byte, 1, 0) > 0) ;     /* to the end, which is its */
     return 0;
 }
 
 int control_console(const char *name) {
-    int fd = reach_or_die(name, "console\n");
+    int fd = control_reach(name, "console\n");
     char bytes[4096];
     struct pollfd from[2] = { { .fd = fd, .events = POLLIN }, { .events = POLLIN } };
     bool terminal = terminal_raw(), left = false;

@@ -13,6 +13,8 @@ static const char help[] =
     "       vmm ps                  machines that run\n"
     "       vmm console NAME        be the console of one; Ctrl-] leaves it\n"
     "       vmm stop NAME           switch one off\n"
+    "       vmm exec NAME CMD       run CMD in one that was started with -d -c 'exec /bin/agent'; its exit status becomes this one's\n"
+    "       vmm exec --start NAME CMD   likewise, and start it first if it doesn't run, its disk writable\n"
     "  --name NAME       (vm1, vm2, ...)\n"
     "  --memory SIZE     (32M)\n"
     "  --kernel FILE     ELF with a PVH entry (" DEFAULT_KERNEL ")\n"
@@ -44,7 +46,7 @@ void die(const char *format, ...) {
     exit(BAD);
 }
 
-struct options { const char *name, *kernel, *disk, *append, *command; u64 memory; enum disk_mode mode; bool detached; };
+struct options { const char *name, *kernel, *disk, *append, *command; u64 memory; enum disk_mode mode; bool detached, silent; };
 
 /* What the kernel is told; a backslash keeps a quote or a backslash of the command. */
 static char *command_line(const struct options *o) {
@@ -76,7 +78,7 @@ static int machine(const struct options *o, int link) {
     for (int n = 1; !o->name && listener < 0 && n < 1000; n++) snprintf(numbered, sizeof(numbered), "vm%d", n), listener = control_listen(name = numbered);
     if (o->name) listener = control_listen(name);
     if (listener < 0) die("a machine '%s' runs already", name);
-    if (o->detached) printf("%s\n", name), fflush(stdout);
+    if (o->detached && !o->silent) printf("%s\n", name), fflush(stdout);
     console_open(name, o->memory, o->kernel, listener, link, o->detached, !o->command);
     return machine_run(o->command);
 }
@@ -133,9 +135,26 @@ static int run_command(int argc, char **argv) {
     return run(&o);
 }
 
+/* exec [--start] NAME CMD */
+static int exec_command(int argc, char **argv) {
+    bool start = argc == 4 && !strcmp(argv[1], "--start");
+    if (argc != 3 + start) die("expected: vmm exec [--start] NAME CMD");
+    const char *name = argv[1 + start];
+    struct options o = { .name = name, .kernel = DEFAULT_KERNEL, .disk = DEFAULT_DISK, .append = "", .memory = 32 << 20, .mode = DISK_WRITABLE,
+                         .command = "exec /bin/agent", .detached = true, .silent = true };
+    check_name(name);
+    if (start && !control_runs(name)) {
+        int status = run(&o);
+        if (status) return status;
+        say("machine '%s' has been started", name);
+    }
+    return control_exec(name, argv[2 + start]);
+}
+
 int main(int argc, char **argv) {
     const char *what = argc > 1 ? argv[1] : "";
     if (!strcmp(what, "run")) return run_command(argc - 1, argv + 1);
+    if (!strcmp(what, "exec")) return exec_command(argc - 1, argv + 1);
     if (!strcmp(what, "ps") && argc == 2) return control_ps();
     if (!strcmp(what, "console") && argc == 3) return control_console(argv[2]);
     if (!strcmp(what, "stop") && argc == 3) return control_stop(argv[2]);

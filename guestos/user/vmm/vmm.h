@@ -104,6 +104,9 @@ void terminal_restore(void);
 /* control.c: the machines that run, by their sockets */
 void control_path(char path[108], const char *name);
 int control_listen(const char *name);                   /* -1: a machine of this name runs */
+int control_reach(const char *name, const char *request);   /* connected, and asked for that */
+bool control_runs(const char *name);
+int control_exec(const char *name, const char *command);    /* exec.c; the command's status */
 int control_ps(void);
 int control_console(const char *name);
 int control_stop(const char *name);
