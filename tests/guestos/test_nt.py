@@ -36,6 +36,11 @@ def test_the_calls_hold_what_nt_says_of_them(disk):
     assert (done.status, done.text.splitlines()[-1]) == (0, "all hold"), done.text
 
 
+def test_both_engines_do_the_same(disk):
+    outcomes = [nt(disk, "hello & C:\\bin\\ls", engine=engine) for engine in ("compiled", "python")]
+    assert outcomes[0] == outcomes[1] and outcomes[0].status == 255
+
+
 @pytest.mark.parametrize("command, status, text", [
     ("ver", 0, "Ringzero, NT calls of version 10.0.17134\n"),
     ("hello a \"b c\"", 0, "hello from NT's system calls a b c\n"),

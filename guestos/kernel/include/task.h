@@ -76,6 +76,7 @@ struct process {
     u32 nt_status;                          /* of a program of NT's: all 32 bits */
     int stop_status;                        /* unreported stop signal or 0xffff for continued; 0 none */
     bool ended;                             /* waits to be waited for */
+    bool unwaited;                          /* and nobody will: NT's, whose handles are closed or who has lost its parent */
     bool did_exec;
     bool subreaper;                         /* takes over orphans among its descendants */
     bool exiting;                           /* all threads end, and exit_status is settled */

@@ -14,7 +14,15 @@
 /* What a handle stands for, after its process has been waited for, too. */
 struct nt_process { pid_t pid; bool ended; u32 status; };
 
-static void process_release(struct file *f) { kfree(f->data); }
+static struct process *look(struct nt_process *);
+
+/* With its last handle the interest in a process ends. */
+static void process_release(struct file *f) {
+    struct process *p = look(f->data);
+    if (p) p->unwaited = true;
+    kfree(f->data);
+}
+
 static const struct file_ops process_ops = { .release = process_release, .stream = true, .name = "nt:process" };
 
 /* A program of NT's wrote all 32 bits of its status down; a fault is the exception it would have been. */

@@ -1,5 +1,6 @@
 /* The end of a task, and its parent's wait. */
 #include "cgroup.h"
+#include "dispatch.h"
 #include "errno.h"
 #include "lib.h"
 #include "mm.h"
@@ -95,7 +96,9 @@ static void give_away_children(struct process *p) {
         child->parent = init;
         child->exit_signal = SIGCHLD;
         list_add_tail(&init->children, &child->sibling);
+        child->unwaited = init->leader->mm && init->leader->mm->calls == CALLS_NT;
         if (child->ended) child_ended_signal(init, child);
+        if (child->ended && child->unwaited) free_later(child->leader);
     }
 }
 
@@ -119,7 +122,7 @@ void child_ended(struct process *p) {
         child_ended_signal(tr->tracer, p);  /* which has waited when this is called again */
         return;
     }
-    bool ignored = parent_ignores(p->parent) && p->exit_signal == SIGCHLD;
+    bool ignored = p->unwaited || (parent_ignores(p->parent) && p->exit_signal == SIGCHLD);
     child_ended_signal(p->parent, p);
     if (ignored) free_later(p->leader);
 }

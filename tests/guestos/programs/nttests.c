@@ -142,8 +142,69 @@ static void convention(void) {
     CHECK(raw(60, 0) == STATUS_INVALID_SYSTEM_SERVICE && raw(0xfff, 0) == STATUS_INVALID_SYSTEM_SERVICE && raw(~0U, 0) == STATUS_INVALID_SYSTEM_SERVICE);
 }
 
+typedef NTAPI NTSTATUS (*any_call)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+
+/* Whatever is asked with whatever arguments, the kernel answers and goes on. */
+static void hostile(void) {
+    static const any_call calls[] = {
+        (any_call)NtWaitForSingleObject, (any_call)NtWriteFile, (any_call)NtQueryInformationFile, (any_call)NtAllocateVirtualMemory,
+        (any_call)NtQueryInformationProcess, (any_call)NtFreeVirtualMemory, (any_call)NtOpenFile, (any_call)NtQueryDirectoryFile,
+        (any_call)NtQuerySystemInformation, (any_call)NtProtectVirtualMemory, (any_call)NtCreateFile, (any_call)NtQuerySystemTime,
+        (any_call)NtCreateUserProcess, (any_call)NtYieldExecution,
+    };
+    static uint64_t nested[64], seed = 88172645463325252;
+    static WCHAR letters[64];
+    UNICODE_STRING string = unicode(letters, "\\??\\C:\\tmp\\hostile");
+    OBJECT_ATTRIBUTES object = { sizeof(object), 0, &string, 0, NULL, NULL };
+    HANDLE null, directory, file;
+    open_native(&null, 0, "\\Device\\Null", GENERIC_READ | GENERIC_WRITE, FILE_OPEN, 0, 7);
+    open_native(&directory, 0, "\\??\\C:\\etc", GENERIC_READ, FILE_OPEN, FILE_DIRECTORY_FILE, 7);
+    open_native(&file, 0, "\\??\\C:\\tmp\\hostile2", GENERIC_READ | GENERIC_WRITE, FILE_CREATE, 0, 7);
+    const uint64_t values[] = {
+        0, 1, 2, 3, 5, 7, 0x20, 0x40, 0x1000, 0x2000, 0x4000, 0x8000, 0xffff, 0x10001, ~0ull, ~0u, 1ull << 63, 0x7ffffffff000, 0x7fffffffefff,
+        0xffff888000000000, 0xffffffff80200000, SHARED_DATA, GENERIC_READ, null, directory, file, (uintptr_t)nested, (uintptr_t)nested + 1,
+        (uintptr_t)&object, (uintptr_t)&string, (uintptr_t)letters, 0x50000000, 0x60000000,
+    };
+    for (int n = 0; n < 20000; n++) {
+        uint64_t a[12];
+        for (int i = 0; i < 12; i++) {
+            seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
+            a[i] = values[seed % (sizeof(values) / 8)];
+            nested[seed >> 32 & 63] = values[(seed >> 40) % (sizeof(values) / 8)];
+        }
+        calls[a[11] * 31 % 14 == 0 ? n % 14 : (n + a[11]) % 14](a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10]);
+    }
+}
+
+/* More than the process table holds: what nobody can wait for any more leaves nothing. */
+static void forgotten(const char *self) {
+    static WCHAR name_room[512], line_room[64];
+    char image[512];
+    HANDLE process, thread;
+    dos_path(image, self);
+    UNICODE_STRING name = unicode(name_room, image);
+    RTL_USER_PROCESS_PARAMETERS parameters = { .ImagePathName = name, .CommandLine = unicode(line_room, "nttests nap") };
+    PS_ATTRIBUTE_LIST attributes = { sizeof(attributes), { { PS_ATTRIBUTE_IMAGE_NAME, name.Length, name.Buffer, NULL } } };
+    for (int i = 0; i < 100; i++) {
+        CHECK(NtCreateUserProcess(&process, &thread, 0, 0, NULL, NULL, 0, 0, &parameters, NULL, &attributes) == 0);
+        if (i & 1) CHECK(NtWaitForSingleObject(process, false, NULL) == 0);
+        CHECK(NtClose(process) == 0 && NtClose(thread) == 0);
+    }
+    LARGE_INTEGER moment = -1000000;
+    static char list[65536];
+    int count = 0;
+    NtDelayExecution(false, &moment);
+    CHECK(NtQuerySystemInformation(SystemProcessInformation, list, sizeof(list), NULL) == 0);
+    for (char *at = list;; at += *(ULONG *)at) {
+        count++;
+        if (!*(ULONG *)at) break;
+    }
+    CHECK(count == 3);                                  /* smss, the kernel's writer, this one */
+}
+
 int main(int argc, char **argv) {
-    LARGE_INTEGER hour = -36000000000;
+    LARGE_INTEGER hour = -36000000000, nap = -10000;
+    if (argc > 1 && same(argv[1], "nap")) return NtDelayExecution(false, &nap);
     if (argc > 1 && same(argv[1], "exit")) return 0xc0001234;
     if (argc > 1 && same(argv[1], "crash")) *(volatile int *)8 = 1;
     if (argc > 1 && same(argv[1], "sleep")) return NtDelayExecution(false, &hour);
@@ -153,6 +214,8 @@ int main(int argc, char **argv) {
     memory();
     convention();
     processes("C:\\bin\\nttests.exe");
+    forgotten("C:\\bin\\nttests.exe");
+    hostile();
     text(STANDARD_OUTPUT, failures ? "failed\n" : "all hold\n");
     return failures;
 }
