@@ -3,7 +3,7 @@
 #   make demo     boot the guest, take the tour, get the keyboard      make bench   the comparison with the peers
 #   make test     the whole suite                                      make fuzz    random instructions against Unicorn
 #   make build    compiled engine and guest, what has changed          make lint    ruff
-#   make fuzz-syscalls  random system calls in the guest
+#   make fuzz-syscalls  random system calls in the guest               make mutants  every isolation check taken out once: is it missed?
 #   make clean    remove what was built (not .venv)                make docs    docs/syscalls.md, docs/isolation.md
 #
 # Variables: PYTHON (3.11 or later), PYTEST (arguments, as PYTEST="-k paging"), FUZZ and BENCH (arguments), ENGINE=python.
@@ -22,7 +22,7 @@ ENGINE_SOURCES := setup.py $(shell find cext emu/isa emu/cpu emu/engines -name '
 	-not -path '*/generated/*' -o -name '*.pxi' -not -path '*/generated/*' -o -name '*.in' -o -name v128.pxd)
 GUEST_SOURCES := $(shell find guestos -type f -not -name '*.pyc')
 
-.PHONY: demo test bench fuzz fuzz-syscalls build engine guest docs lint clean help
+.PHONY: demo test bench fuzz fuzz-syscalls mutants build engine guest docs lint clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -44,6 +44,10 @@ fuzz: build
 # Fifty million random system calls in the guest; CALLS="--calls 1M --seed 7" says otherwise.
 fuzz-syscalls: build
 	$(BIN)/python -m tests.guestos.sysfuzz $(CALLS)
+
+# MUTANTS="--only C17 --jobs 4" says which, and how many at once.
+mutants: build
+	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 build: engine guest
 engine: build/engine.built

@@ -46,50 +46,50 @@ def exit_instruction(cpu, code, info1, info2):
 
 def intercept(cpu, code):
     """Leave the guest if instructions with this exit code (60h to 9Fh) are intercepted."""
-    if (cpu.vm_intercepts >> (code - EXIT_INTR)) & 1:
+    if (cpu.vm_intercepts >> (code - EXIT_INTR)) & 1:  # check: V12
         cpu.exit_instruction(code, 0, 0)
 
 
 def intercept_with(cpu, code, info1):
     """intercept(), with something to say in EXITINFO1."""
-    if (cpu.vm_intercepts >> (code - EXIT_INTR)) & 1:
+    if (cpu.vm_intercepts >> (code - EXIT_INTR)) & 1:  # check: V12
         cpu.exit_instruction(code, info1, 0)
 
 
 def intercept_trap(cpu, vector):
     """Leave the guest if the exception `vector`, which INT1, INT3 or INTO is about to raise, is intercepted (15.12)."""
-    if (cpu.intercept_exceptions >> vector) & 1:
+    if (cpu.intercept_exceptions >> vector) & 1:  # check: V12
         cpu.exit_instruction(EXIT_EXCEPTION + vector, 0, 0)
 
 
 def intercept_invpcid(cpu):
     """INVPCID is intercepted by a bit of its own."""
-    if cpu.intercepts_more & 4:
+    if cpu.intercepts_more & 4:  # check: V12
         cpu.exit_instruction(EXIT_INVPCID, 0, 0)
 
 
 def intercept_control_read(cpu, number, info):
     """A read of control register `number`."""
-    if (cpu.intercept_cr >> number) & 1:
+    if (cpu.intercept_cr >> number) & 1:  # check: V12
         cpu.exit_instruction(EXIT_CR_READ + number, info, 0)
 
 
 def intercept_control_write(cpu, number, info):
     """A write of control register `number`."""
-    if (cpu.intercept_cr >> (16 + number)) & 1:
+    if (cpu.intercept_cr >> (16 + number)) & 1:  # check: V12
         cpu.exit_instruction(EXIT_CR_WRITE + number, info, 0)
 
 
 def intercept_cr0_write(cpu, value, info):
     """A write of `value` to CR0: the selective intercept is for other bits than TS and MP (15.9.1)."""
     cpu.intercept_control_write(0, info)
-    if (cpu.cr0 ^ value) & ~(CR0_TS | CR0_MP):
+    if (cpu.cr0 ^ value) & ~(CR0_TS | CR0_MP):  # check: V12
         cpu.intercept_with(EXIT_CR0_SELECTIVE, info)
 
 
 def intercept_debug(cpu, number, gpr):
     """An access to a debug register: 0 to 15 reads, 16 to 31 writes."""
-    if (cpu.intercept_dr >> number) & 1:
+    if (cpu.intercept_dr >> number) & 1:  # check: V12
         cpu.exit_instruction(EXIT_DR_READ + number, gpr, 0)
 
 
@@ -98,7 +98,7 @@ def intercept_port(cpu, port, size, kind, segment):
     if (cpu.vm_intercepts >> (EXIT_IOIO - EXIT_INTR)) & 1 == 0:
         return
     bits = cpu.physical_read(cpu.iopm + (port >> 3), 1) | (cpu.physical_read(cpu.iopm + (port >> 3) + 1, 1) << 8)
-    if (bits >> (port & 7)) & ((1 << size) - 1):
+    if (bits >> (port & 7)) & ((1 << size) - 1):  # check: V10
         # The operand size has bits 4 to 6, the address size bits 7 to 9, each in its order.
         info = kind | (size << 4) | (cpu.addrsize << 3) | (port << 16)
         if kind & IO_STRING:
@@ -118,13 +118,13 @@ def intercept_msr(cpu, index, write):
     elif index >= 0xC0010000 and index < 0xC0012000:
         place = 0x1000
     bit = (index & 0x1FFF) * 2 + write
-    if place == 0x1800 or (cpu.physical_read(cpu.msrpm + place + (bit >> 3), 1) >> (bit & 7)) & 1:
+    if place == 0x1800 or (cpu.physical_read(cpu.msrpm + place + (bit >> 3), 1) >> (bit & 7)) & 1:  # check: V11
         cpu.exit_instruction(EXIT_MSR, write, 0)
 
 
 def intercept_task(cpu, selector, reason, error):
     """A task switch, once the new task has been found good (15.14.1). `reason`: bits 36 IRET, 38 far JMP."""
-    if (cpu.vm_intercepts >> (EXIT_TASK_SWITCH - EXIT_INTR)) & 1:
+    if (cpu.vm_intercepts >> (EXIT_TASK_SWITCH - EXIT_INTR)) & 1:  # check: V12
         if error & NO_ERROR_CODE == 0:
             reason = reason | (1 << 44) | (error & MASK32)
         cpu.note_exit(EXIT_TASK_SWITCH, selector, reason)

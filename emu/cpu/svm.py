@@ -99,16 +99,16 @@ DUE_NONE, DUE_LEFT, DUE_NMI, DUE_INTERRUPT, DUE_VIRTUAL, DUE_INJECTED = 0, 1, 2,
 
 def require_svm(cpu):
     """#UD unless EFER.SVME and in protected mode, #GP(0) unless CPL 0: the instructions of SVM."""
-    if cpu.efer & EFER_SVME == 0:
+    if cpu.efer & EFER_SVME == 0:  # check: V1
         raise Fault(UD, 0)
     cpu.require_protected()
-    cpu.require_ring0()
+    cpu.require_ring0()  # check: V1
 
 
 def vmcb_operand(cpu):
     """The physical address in rAX; #GP(0) unless there can be a control block."""
     address = cpu.read_address_register(RAX)
-    if address & 0xFFF or address > PHYSICAL_MAX:
+    if address & 0xFFF or address > PHYSICAL_MAX:  # check: system/test_svm_entry.py
         raise Fault(GP, 0)
     return address
 
@@ -116,7 +116,7 @@ def vmcb_operand(cpu):
 def run_guest(cpu, vmcb):
     """VMRUN: save the host, load the guest, and go on in it; an injected event comes before its first instruction."""
     cpu.vmcb = vmcb
-    if cpu.guest_is_invalid(vmcb):
+    if cpu.guest_is_invalid(vmcb):  # check: V2
         cpu.set_debug_register(7, 0x400)
         cpu.gif = 0
         cpu.note_exit(EXIT_INVALID, 0, 0)
@@ -290,7 +290,7 @@ def find_translations(cpu, asid):
     cpu.asid_global = cpu.asid_tag_global[asid]
     cpu.tlb_large = cpu.asid_large[asid]
     cpu.tlb_huge = cpu.asid_huge[asid]
-    if cpu.asid_mode[asid] != cpu.translation_mode() or (cpu.nested_paging and cpu.asid_nested_cr3[asid] != cpu.nested_cr3):
+    if cpu.asid_mode[asid] != cpu.translation_mode() or (cpu.nested_paging and cpu.asid_nested_cr3[asid] != cpu.nested_cr3):  # check: V9
         cpu.asid_global = 0
     if cpu.asid_global == 0 or control == TLB_FLUSH_GUEST:
         cpu.flush_tags()
@@ -371,7 +371,7 @@ def interrupt_due(cpu):
     if cpu.injected:
         cpu.halted = 0
         return DUE_INJECTED
-    if cpu.gif == 0:
+    if cpu.gif == 0:  # check: V15
         return DUE_NONE
     if cpu.nmi_pending and cpu.nmi_blocked == 0:
         if cpu.leave_for(EXIT_NMI):

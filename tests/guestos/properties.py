@@ -14,7 +14,7 @@ import pytest
 from guestos import build, images
 from tests.guestos import ours
 
-PROGRAMS = ("calltests", "captests", "cgrouptests", "controllertests", "exectests", "isolationtests", "kvmtests", "mounttests", "nettests", "nstests",
+PROGRAMS = ("accesstests", "calltests", "captests", "cgrouptests", "controllertests", "exectests", "isolationtests", "kvmtests", "mounttests", "nettests", "nstests",
             "overlaytests", "polltests", "proctests", "ptracetests", "ptytests", "seccomptests", "signaltests", "sockettests", "threadtests")
 #: What such a program prints of a property that holds.
 HOLDS = ": ok"

@@ -160,6 +160,28 @@ def test_a_volume_is_never_put_behind_a_link(system):
     assert done.status == 125 and "symbolic link" in done.stderr and table(system) == []
 
 
+def test_a_containers_paths_do_not_climb(system):
+    system.put("/work/v/file", "contents\n")
+    done = system.sh("box run --rm -v /work/v:/a/../../b base true")
+    assert done.status == 125 and "has no .." in done.stderr and table(system) == []
+
+
+def test_a_header_whose_checksum_is_wrong(system):
+    data = bytearray(archives.tar([*archives.programs()]))
+    data[100] ^= 1                                      # of the first entry's mode
+    system.put("/work/a.tar", bytes(data))
+    done = system.sh("box import /work/a.tar x")
+    assert done.status == 125 and "checksum" in done.stderr
+
+
+@pytest.mark.parametrize("null", ["ln -s /etc/passwd null", "ln -s /dev/null null", "touch null", "true"])
+def test_a_masks_source_is_the_null_device(system, null):
+    """C31, as in CVE-2025-31133: a volume puts something else in the place of the device that masks are made of."""
+    system.sh(f"rm -rf /work/dev; mkdir -p /work/dev; cd /work/dev; {null}")
+    done = system.sh("box run --rm -v /work/dev:/dev base sh -c 'echo ran'")
+    assert done.status == 125 and "is not device 1:3" in done.stderr and done.stdout == "" and table(system) == []
+
+
 def test_lifecycle(system):
     """C45, C46: create runs nothing; what a state doesn't allow is refused and changes nothing."""
     assert system.sh("box create --name c base sh -c 'echo ran; sleep 100'").status == 0
@@ -192,6 +214,21 @@ def test_a_failed_create_leaves_nothing(system):
     assert system.sh("box create nosuch true").status == 125
     after = system.sh("ls ${BOX_ROOT:-/var/lib/box}/containers ${BOX_RUN:-/run/box}").stdout
     assert table(system) == [] and set(after.split()) - set(before.split()) <= {"cgroup", "/run/box:", "/var/lib/box/containers:"}
+
+
+def test_delete_removes_only_what_create_made(system):
+    """C48: the image, volumes, another container and the host's files are as they were; nothing of the container is left."""
+    system.put("/work/keep/file", "kept\n")
+    system.sh("box run -d --name other base sh -c 'echo other > /tmp/o; sleep 1000'")
+    places = "${BOX_ROOT:-/var/lib/box}/layers ${BOX_ROOT:-/var/lib/box}/containers ${BOX_ROOT:-/var/lib/box}/containers/* ${BOX_RUN:-/run/box}"
+    state = f"for place in {places}; do echo $place; ls $place; done; ls -l /work/keep; cat /proc/mounts"
+    before = system.sh(state).stdout
+    system.sh("box create --name gone -v /work/keep:/data base sh -c 'echo mine > /tmp/m; ln -s / /tmp/root; ln -s /data /tmp/data; sleep 1000'")
+    assert system.sh(state).stdout != before
+    system.sh("box start gone; sleep 1")
+    assert system.sh("box rm -f gone").status == 0 and system.sh(state).stdout == before
+    assert system.sh("cat /work/keep/file").stdout == "kept\n" and system.sh("box exec other cat /tmp/o").stdout == "other\n"
+    assert system.sh("box rm -f other").status == 0 and table(system) == []
 
 
 def test_writes_stay_in_the_container(system):

@@ -1,4 +1,4 @@
-"""Namespaces and capabilities: the properties of programs/nstests.c and captests.c, on Linux and in the guest."""
+"""Namespaces and capabilities: the properties of programs/nstests.c, captests.c and accesstests.c, on Linux and in the guest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.guestos import ours, properties
 
-PROGRAMS = ("nstests", "captests")
+PROGRAMS = ("nstests", "captests", "accesstests")
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ def _p(number: str, says: str, *proofs: str, missing: str = "") -> Property:
     return Property(number, says, proofs, missing)
 
 
-_SVM = "system/test_svm_"
+_SVM, _BOX = "system/test_svm_", "guestos/test_box.py::"
 CATALOGUE = (
     _p("C1", "the first child after unshare(NEWPID) is number 1, and the caller keeps its own", "nstests:the_first_child_is_number_one"),
     _p("C2", "a second unshare(NEWPID), or setns to an ancestor, is EINVAL", "nstests:a_second_unshare_of_pids_is_refused"),
@@ -58,13 +58,15 @@ CATALOGUE = (
        "isolationtests:with_descriptors_closed_nothing_does"),
     _p("C29", "nodev, noexec and read-only mounts forbid", "isolationtests:mounts_forbid"),
     _p("C30", "below a read-only bound /proc/sys writing is EROFS", "isolationtests:a_bound_proc_sys_is_read_only"),
-    _p("C31", "a masked path's source is verified", missing="the container runtime masks no paths so far"),
+    _p("C31", "a masked path's source is verified to be device 1:3, never a link's target", "isolationtests:a_masks_link_shows_what_it_leads_to",
+       "isolationtests:a_masks_source_can_be_told_from_a_link", "guestos/test_box.py::test_a_masks_source_is_the_null_device"),
     _p("C32", "overlay writes never alter the lower layer; whiteouts hide", "overlaytests:writing_copies_up", "overlaytests:whiteouts"),
     _p("C33", "descriptors without CLOEXEC survive exec, others do not", "isolationtests:descriptors_without_cloexec_survive_exec"),
     _p("C34", "dropping from the bounding set bites at exec", "nstests:a_dropped_bounding_set_bites_at_exec"),
     _p("C35", "a filter needs no_new_privs or the capability; no_new_privs stays", "seccomptests:users_need_no_new_privs", "seccomptests:no_new_privs_stays"),
     _p("C36", "filters survive fork and exec, and only accumulate", "seccomptests:filters_survive_fork_and_exec", "seccomptests:filters_accumulate"),
-    _p("C37", "a running program is not written", "isolationtests:a_running_program_is_not_written", "exectests:what_runs_is_not_written"),
+    _p("C37", "a running program is not written", "isolationtests:a_running_program_is_not_written", "exectests:what_runs_is_not_written",
+       f"{_BOX}test_the_runtimes_file_is_not_reachable"),
     _p("C38", "only listed devices open", "cgrouptests:only_listed_devices_open"),
     _p("C39", "pids.max: the fork past it is EAGAIN, outside forks work", "controllertests:the_fork_past_the_limit_fails", "controllertests:a_fork_bomb_stays_inside"),
     _p("C40", "memory.max kills inside only", "controllertests:a_memory_bomb_dies_inside"),
@@ -73,10 +75,11 @@ CATALOGUE = (
     _p("C42", "there is no release_agent", "cgrouptests:there_is_no_release_agent"),
     _p("C43", "a cgroup namespace shows /", "cgrouptests:a_namespace_shows_its_root"),
     _p("C44", "cpu.max leaves a victim its time", "controllertests:outside_a_bomb_there_is_time", "controllertests:a_quota_is_kept"),
-    *(_p(f"C{n}", says, missing="proved with the container tool, when it manages lifecycles") for n, says in (
-        (45, "create does not run the program, start does"), (46, "operations in a wrong state are errors without effect"),
-        (47, "a failed create leaves everything as it was"), (48, "delete removes only what create made"),
-        (49, "the daemon's death leaves containers running"))),
+    _p("C45", "create does not run the program, start does", f"{_BOX}test_lifecycle"),
+    _p("C46", "operations in a wrong state are errors without effect", f"{_BOX}test_lifecycle"),
+    _p("C47", "a failed create leaves everything as it was", f"{_BOX}test_a_failed_create_leaves_nothing"),
+    _p("C48", "delete removes only what create made", f"{_BOX}test_delete_removes_only_what_create_made"),
+    _p("C49", "the daemon's death leaves containers running; a new one finds them", f"{_BOX}test_the_daemons_death_leaves_containers"),
     _p("V1", "VMRUN without SVME is #UD, outside ring 0 #GP", f"{_SVM}entry.py::test_without_svme_they_are_undefined", f"{_SVM}entry.py::test_they_are_ring_0s"),
     _p("V2", "an illegal control block: VMEXIT_INVALID", f"{_SVM}entry.py::test_invalid_states"),
     _p("V3", "the host's state after an exit is that before VMRUN", f"{_SVM}entry.py::test_the_registers_that_change_over"),
@@ -94,8 +97,8 @@ CATALOGUE = (
     _p("V15", "injected events are delivered once, after the shadow", f"{_SVM}events.py::test_an_injected_fault_has_its_error_code_and_rf"),
     _p("V16", "a guest spinning with IF=0 yields to the host's timer", "kvmtests:a_signal_ends_the_run"),
     _p("V17", "VMLOAD and VMSAVE of a guest are intercepted", f"{_SVM}entry.py::test_guests_do_not_nest"),
-    _p("V18", "the control block is copied once, checked, then used", f"{_SVM}entry.py::test_guests_do_not_nest",
-       missing="a second processor that changes it meanwhile: there is one processor"),
+    _p("V18", "the control block is copied once, checked, then used", f"{_SVM}entry.py::test_a_guest_that_writes_its_own_control_block_changes_nothing",
+       "kvmtests:what_the_shared_page_says_is_not_believed"),
     _p("V19", "any access to any device raises nowhere", "devices/test_any_access.py::*", "guestos/test_vmm.py::test_no_request_breaks_the_device"),
     _p("V20", "bad virtqueues are a device error in bounded work", "guestos/test_vmm.py::test_no_request_breaks_the_device"),
     _p("V21", "fresh guest memory holds nobody's bytes", "kvmtests:memory_that_changes_hands_is_followed"),

@@ -5,11 +5,15 @@ import pytest
 from tests.flat import CODE, DATA_SELECTOR
 from tests.system.machine import GP, UD, SystemMachine
 from tests.system.svm import (
+    FIELDS,
     GUEST,
     GUEST_STACK,
     HLT,
     INVALID,
+    IOIO,
+    IOPM,
     OTHER,
+    SIZES,
     STACK,
     VMCB,
     VMMCALL,
@@ -191,6 +195,21 @@ def test_the_host_goes_on_with_interrupts_held_back(m):
 def test_guests_do_not_nest(m):
     assert m.guest(VMRUN_TEXT, rax=OTHER) == VMRUN
     assert m.field("rip") == GUEST
+
+
+def test_a_guest_that_writes_its_own_control_block_changes_nothing(m):
+    """The block is copied once, checked, then used (CVE-2021-29657 was a second fetch): what it says later is nothing."""
+    before = [m.engine.get(name) for name in ("cr0", "cr3", "cr4", "efer", "vm_hsave_pa")]
+    for wiped in ("intercept_cr", "intercepts", "intercepts_more", "iopm", "msrpm", "nested", "asid", "efer", "cr3"):
+        m.prepare()
+        m.intercept(IOIO)
+        m.memory.write(IOPM, b"\xff" * 0x3000)
+        m.asids = 1
+        place, size = VMCB + FIELDS[wiped], SIZES.get(wiped, 8)
+        store = {4: "mov dword ptr [rbx], ecx", 8: "mov [rbx], rcx"}[size]
+        # It gives itself the instructions, the ports, another address space; then asks for the first that must leave it.
+        assert m.guest(f"{store}; out 0x80, al", rbx=place, rcx=0) == IOIO, wiped
+        assert [m.engine.get(name) for name in ("cr0", "cr3", "cr4", "efer", "vm_hsave_pa")] == before
 
 
 def test_the_counter_runs_with_the_guests_offset(m):

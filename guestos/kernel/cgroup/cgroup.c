@@ -203,10 +203,10 @@ int cgroup_may_move(struct cgroup *from, struct cgroup *to) {
     if (to->removed) return -ENODEV;
     while (!cgroup_is_within(to, common)) common = common->parent;
     struct inode *inode = cgroup_file_inode(common, CGROUP_PROCS);
-    int error = inode ? inode_permission(inode, MAY_WRITE) : 0;
+    int error = inode ? inode_permission(inode, MAY_WRITE) : 0;   /* check: C41 captests */
     if (error) return error;
     struct cgroup *top = cgroup_namespace_root();
-    if (!cgroup_is_within(from, top) || !cgroup_is_within(to, top)) return -ENOENT;
+    if (!cgroup_is_within(from, top) || !cgroup_is_within(to, top)) return -ENOENT;   /* check: C41 */
     return to->parent && to->control ? -EBUSY : 0;
 }
 

@@ -106,7 +106,7 @@ static ssize_t write_text(struct file *f, struct io *io, u64 pos) {
     if (io->left >= sizeof(text)) return -E2BIG;
     if (io_get(io, text, n)) return -EFAULT;
     /* The top of a namespace is limited from outside. */
-    if (!row->delegated && g->parent && g == cgroup_namespace_root()) return -EPERM;
+    if (!row->delegated && g->parent && g == cgroup_namespace_root()) return -EPERM;   /* check: C41 */
     if (g->removed || !visible(g, row)) return -ENODEV;
     while (end > text && (end[-1] == '\n' || end[-1] == ' ' || end[-1] == '\t')) end--;
     *end = 0;

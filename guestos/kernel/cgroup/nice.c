@@ -28,8 +28,8 @@ static bool meant(const struct task *t, int which, u32 who) {
 
 static int set_nice(struct task *t, int nice) {
     uid_t euid = current->cred.euid;
-    if (euid != t->cred.uid && euid != t->cred.euid && !ns_capable(t->cred.user_ns, CAP_SYS_NICE)) return -EPERM;
-    if (nice < t->nice && (u64)(20 - nice) > t->process->rlimit[RLIMIT_NICE][0] && !capable(CAP_SYS_NICE)) return -EACCES;
+    if (euid != t->cred.uid && euid != t->cred.euid && !ns_capable(t->cred.user_ns, CAP_SYS_NICE)) return -EPERM;   /* check: threadtests */
+    if (nice < t->nice && (u64)(20 - nice) > t->process->rlimit[RLIMIT_NICE][0] && !capable(CAP_SYS_NICE)) return -EACCES;   /* check: captests */
     t->nice = nice;
     if (t == current) t->resched = true;    /* the next turn is of the new length */
     return 0;

@@ -13,7 +13,7 @@ bool ptrace_may_access(const struct task *t, int mode) {
     uid_t uid = mode == PTRACE_MODE_REAL ? c->uid : c->fsuid;
     gid_t gid = mode == PTRACE_MODE_REAL ? c->gid : c->fsgid;
     u64 capabilities = mode == PTRACE_MODE_REAL ? c->cap_permitted : c->cap_effective;
-    if (t->tgid == current->tgid || ns_capable(to->user_ns, CAP_SYS_PTRACE)) return true;
+    if (t->tgid == current->tgid || ns_capable(to->user_ns, CAP_SYS_PTRACE)) return true;   /* check: C20 */
     return uid == to->uid && uid == to->euid && uid == to->suid && gid == to->gid && gid == to->egid && gid == to->sgid &&
            (!t->mm || t->mm->dumpable) && c->user_ns == to->user_ns && !(to->cap_permitted & ~capabilities);
 }
@@ -51,7 +51,7 @@ ssize_t mm_access(struct mm *mm, u64 address, void *buffer, size_t n, bool write
 static int mem_open(struct inode *inode, struct file *f) {
     struct task *t = task_find(inode->ino >> 16);
     if (!t) return -ESRCH;
-    if (!ptrace_may_access(t, PTRACE_MODE_FS)) return -EACCES;
+    if (!ptrace_may_access(t, PTRACE_MODE_FS)) return -EACCES;   /* check: C20 */
     f->data = (void *)(t->mm ? t->mm->number : 0);
     return 0;
 }

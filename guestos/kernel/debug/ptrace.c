@@ -110,7 +110,7 @@ void trace_exec(pid_t old_pid) {
 
 bool trace_allows_privileges(void) {
     const struct trace *tr = current->trace;
-    return !tr || cred_capable(&tr->tracer->leader->cred, current->cred.user_ns, CAP_SYS_PTRACE);
+    return !tr || cred_capable(&tr->tracer->leader->cred, current->cred.user_ns, CAP_SYS_PTRACE);   /* check: ptracetests */
 }
 
 /* ---- beginning and end ------------------------------------------------------------------------------------ */
@@ -162,7 +162,7 @@ void traces_end(struct process *tracer) {
 
 static long attach(struct task *t, u64 address, u64 options, bool seize) {
     if (seize && (address || options & ~(u64)(O_EVENTS | O_TRACESYSGOOD | O_EXITKILL))) return -EIO;
-    if (t->kernel_thread || t->process == current->process || !ptrace_may_access(t, PTRACE_MODE_REAL) || t->state >= TASK_ZOMBIE || t->trace)
+    if (t->kernel_thread || t->process == current->process || !ptrace_may_access(t, PTRACE_MODE_REAL) || t->state >= TASK_ZOMBIE || t->trace)   /* check: ptracetests */
         return -EPERM;
     if (!trace_begin(t, current->process, seize, options)) return -ENOMEM;
     if (t->state == TASK_STOPPED) wake_task(t);             /* to stop for us */

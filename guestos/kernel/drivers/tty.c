@@ -213,7 +213,7 @@ static long set_foreground(struct tty *tty, pid_t pgid) {
     struct process *p;
     for_each_process(p) {
         if (p->pgid != pgid) continue;
-        if (p->sid != tty->session) return -EPERM;
+        if (p->sid != tty->session) return -EPERM;   /* check: ptytests */
         tty->foreground = pgid;
         return 0;
     }
@@ -222,9 +222,9 @@ static long set_foreground(struct tty *tty, pid_t pgid) {
 
 static long set_controlling(struct tty *tty, unsigned long force) {
     if (tty->session && tty->session == current->process->sid && current->process->pid == current->process->sid) return 0;
-    if (current->process->pid != current->process->sid || current->process->tty) return -EPERM;
+    if (current->process->pid != current->process->sid || current->process->tty) return -EPERM;   /* check: ptytests */
     if (tty->session) {
-        if (force != 1 || !capable(CAP_SYS_ADMIN)) return -EPERM;
+        if (force != 1 || !capable(CAP_SYS_ADMIN)) return -EPERM;   /* check: ptytests */
         release_session(tty);
     }
     take_control(tty);

@@ -74,7 +74,7 @@ long sys_statx(int dirfd, const char *path, int flags, unsigned mask, struct sta
 static int may_access(const struct path *at, int mode) {
     struct inode *inode = path_inode(at);
     bool stored = !S_ISCHR(inode->mode) && !S_ISBLK(inode->mode) && !S_ISFIFO(inode->mode);
-    if (mode & MAY_EXEC && S_ISREG(inode->mode) && at->mnt->flags & MS_NOEXEC) return -EACCES;
+    if (mode & MAY_EXEC && S_ISREG(inode->mode) && at->mnt->flags & MS_NOEXEC) return -EACCES;   /* check: C29 */
     int error = mode ? inode_permission(inode, mode) : 0;
     return error || !(mode & MAY_WRITE) || !stored ? error : mount_writable(at->mnt);
 }
@@ -100,7 +100,7 @@ int mount_writable(const struct mount *mnt) { return (mnt->flags | mnt->sb->flag
 
 int path_may_write(const struct path *path) {
     int error = mount_writable(path->mnt);
-    return error ? error : inode_permission(path_inode(path), MAY_WRITE);
+    return error ? error : inode_permission(path_inode(path), MAY_WRITE);   /* check: accesstests */
 }
 
 /* ---- chmod and chown ---- */
@@ -112,9 +112,9 @@ static int change_mode(const struct path *at, u32 mode) {
     int error = mount_writable(at->mnt);
     if (error) return error;
     if (S_ISLNK(inode->mode)) return -EOPNOTSUPP;
-    if (!owns(inode)) return -EPERM;
+    if (!owns(inode)) return -EPERM;   /* check: captests */
     if ((error = dentry_copy_up(at->dentry))) return error;
-    if (!in_group(inode->gid) && !capable_over(inode, CAP_FSETID)) mode &= ~S_ISGID;
+    if (!in_group(inode->gid) && !capable_over(inode, CAP_FSETID)) mode &= ~S_ISGID;   /* check: accesstests */
     inode->mode = (inode->mode & S_IFMT) | (mode & 07777);
     inode_touch(inode, false);
     return 0;
@@ -128,11 +128,11 @@ static int change_owner(const struct path *at, u32 uid, u32 gid) {
     bool mine = current->cred.fsuid == inode->uid;
     bool uid_ok = uid == ~0u || (mine && uid == inode->uid) || capable_over(inode, CAP_CHOWN);
     bool gid_ok = gid == ~0u || (mine && (gid == inode->gid || in_group(gid))) || capable_over(inode, CAP_CHOWN);
-    if (!uid_ok || !gid_ok) return -EPERM;
+    if (!uid_ok || !gid_ok) return -EPERM;   /* check: captests */
     if ((error = dentry_copy_up(at->dentry))) return error;
     if (uid != ~0u) inode->uid = uid;
     if (gid != ~0u) inode->gid = gid;
-    if (!S_ISDIR(inode->mode)) inode->mode &= ~(S_ISUID | (inode->mode & 010 ? S_ISGID : 0));
+    if (!S_ISDIR(inode->mode)) inode->mode &= ~(S_ISUID | (inode->mode & 010 ? S_ISGID : 0));   /* check: accesstests */
     inode_touch(inode, false);
     return 0;
 }
@@ -178,7 +178,7 @@ static int change_times(const struct path *at, const struct timespec times[2]) {
     bool now = times[0].tv_nsec == UTIME_NOW && times[1].tv_nsec == UTIME_NOW;
     bool omit = times[0].tv_nsec == UTIME_OMIT && times[1].tv_nsec == UTIME_OMIT;
     if (omit) return 0;
-    if (!owns(inode) && !(now && !inode_permission(inode, MAY_WRITE))) return now ? -EACCES : -EPERM;
+    if (!owns(inode) && !(now && !inode_permission(inode, MAY_WRITE))) return now ? -EACCES : -EPERM;   /* check: accesstests */
     if ((error = dentry_copy_up(at->dentry))) return error;
     struct timespec *field[2] = { &inode->atime, &inode->mtime };
     for (int i = 0; i < 2; i++) {
@@ -252,7 +252,7 @@ long sys_fchdir(int fd) {
 static int change_root(const struct path *at) {
     if (!S_ISDIR(path_inode(at)->mode)) return -ENOTDIR;
     int error = inode_permission(path_inode(at), MAY_EXEC);
-    return error ? error : !ns_capable(current->cred.user_ns, CAP_SYS_CHROOT) ? -EPERM : stand(&current->fs->root, at);
+    return error ? error : !ns_capable(current->cred.user_ns, CAP_SYS_CHROOT) ? -EPERM : stand(&current->fs->root, at);   /* check: captests */
 }
 
 long sys_chroot(const char *path) {

@@ -107,7 +107,7 @@ int inode_permission(struct inode *inode, int may) {
     /* path_resolution(7): the override lets nobody execute what nobody may execute. */
     if (S_ISDIR(inode->mode)) {
         if (!(may & MAY_WRITE) && capable_over(inode, CAP_DAC_READ_SEARCH)) return 0;
-        return capable_over(inode, CAP_DAC_OVERRIDE) ? 0 : -EACCES;
+        return capable_over(inode, CAP_DAC_OVERRIDE) ? 0 : -EACCES;   /* check: captests */
     }
     if ((!(may & MAY_EXEC) || inode->mode & 0111) && capable_over(inode, CAP_DAC_OVERRIDE)) return 0;
     if (may == MAY_READ && capable_over(inode, CAP_DAC_READ_SEARCH)) return 0;

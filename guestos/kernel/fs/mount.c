@@ -180,7 +180,7 @@ int mount_forget(struct dentry *d) {
 static void mounts_lock(struct mount *top) {
     for (struct mount *m = top; m; m = mount_next(m, top)) {
         m->fixed = m != top;
-        m->locked = m->flags & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC);
+        m->locked = m->flags & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC);   /* check: C24 */
     }
     propagation_enslave(top);
 }

@@ -14,8 +14,8 @@ static struct mutex rename_lock;        /* one rename at a time: the tree stands
 int dir_may_change(const struct path *dir) {
     struct inode *inode = path_inode(dir);
     if (!inode->nlink) return -ENOENT;  /* removed while we stood in it */
-    int error = inode_permission(inode, MAY_WRITE | MAY_EXEC);
-    if (!error) error = mount_writable(dir->mnt);
+    int error = inode_permission(inode, MAY_WRITE | MAY_EXEC);   /* check: captests */
+    if (!error) error = mount_writable(dir->mnt);   /* check: C29 */
     return error ? error : dentry_copy_up(dir->dentry);
 }
 
@@ -134,7 +134,7 @@ long sys_mknodat(int dirfd, const char *path, mode_t mode, u64 dev) {
     if (S_ISDIR(mode)) return -EPERM;
     bool is_device = S_ISCHR(mode) || S_ISBLK(mode);
     if (!is_device && !S_ISREG(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode)) return -EINVAL;
-    if (is_device && !capable(CAP_MKNOD) && (S_ISBLK(mode) || dev)) return -EPERM;     /* an overlay's whiteout is no device */
+    if (is_device && !capable(CAP_MKNOD) && (S_ISBLK(mode) || dev)) return -EPERM;     /* an overlay's whiteout is no device */ /* check: C17 */
     if (is_device && dev > 0xffff) return -EINVAL;      /* the 8-bit numbers every file system here stores */
     return create(dirfd, path, mode & (S_IFMT | 07777), is_device ? dev : 0, NULL);
 }
@@ -185,7 +185,7 @@ static int may_remove(const struct path *dir, struct dentry *d) {
     if (error) return error;
     struct inode *parent = path_inode(dir);
     u32 uid = current->cred.fsuid;
-    if (parent->mode & S_ISVTX && d->inode->uid != uid && parent->uid != uid && !capable_over(d->inode, CAP_FOWNER)) return -EPERM;
+    if (parent->mode & S_ISVTX && d->inode->uid != uid && parent->uid != uid && !capable_over(d->inode, CAP_FOWNER)) return -EPERM;   /* check: accesstests */
     return mount_forget(d);
 }
 
@@ -257,12 +257,12 @@ static int rename_locked(struct last *from, struct last *to, struct dentry *d, s
     if (dentry_is_below(to->dir.dentry, d)) return -EINVAL;         /* into itself */
     if (dentry_is_below(from->dir.dentry, target)) return flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
     if (d->inode == target->inode) return 0;
-    if ((error = may_remove(&from->dir, d))) return error;
+    if ((error = may_remove(&from->dir, d))) return error;   /* check: accesstests */
     if ((error = target->inode ? may_remove(&to->dir, target) : dir_may_change(&to->dir))) return error;
     if (flags & RENAME_EXCHANGE) return exchange(from, to, d, target);
     if (target->inode && directory && !S_ISDIR(target->inode->mode)) return -ENOTDIR;
     if (target->inode && !directory && S_ISDIR(target->inode->mode)) return -EISDIR;
-    if (directory && from->dir.dentry != to->dir.dentry && (error = inode_permission(d->inode, MAY_WRITE))) return error;
+    if (directory && from->dir.dentry != to->dir.dentry && (error = inode_permission(d->inode, MAY_WRITE))) return error;   /* check: accesstests */
     if (!directory && (error = dentry_copy_up(d))) return error;
     return dentry_rename(d, target);
 }

@@ -59,13 +59,13 @@ static int may_open(const struct path *path, u32 flags) {
     int may = access_of(flags);
     if (S_ISLNK(inode->mode)) return -ELOOP;
     if (S_ISDIR(inode->mode) && may & MAY_WRITE) return -EISDIR;
-    if ((S_ISCHR(inode->mode) || S_ISBLK(inode->mode)) && path->mnt->flags & MS_NODEV) return -EACCES;
+    if ((S_ISCHR(inode->mode) || S_ISBLK(inode->mode)) && path->mnt->flags & MS_NODEV) return -EACCES;   /* check: C29 */
     bool stored = S_ISREG(inode->mode) || S_ISDIR(inode->mode);
-    int error = may & MAY_WRITE && stored ? mount_writable(path->mnt) : 0;
-    if (!error) error = inode_permission(inode, may);
+    int error = may & MAY_WRITE && stored ? mount_writable(path->mnt) : 0;   /* check: C29 */
+    if (!error) error = inode_permission(inode, may);   /* check: captests */
     if (!error && may & MAY_WRITE && stored) error = dentry_copy_up(path->dentry);
     if (error) return error;
-    if (flags & O_NOATIME && current->cred.fsuid != inode->uid && !capable_over(inode, CAP_FOWNER)) return -EPERM;
+    if (flags & O_NOATIME && current->cred.fsuid != inode->uid && !capable_over(inode, CAP_FOWNER)) return -EPERM;   /* check: accesstests */
     return 0;
 }
 
@@ -177,8 +177,8 @@ struct file *vfs_open_exec(int dirfd, const char *name, u32 at_flags) {
     struct inode *inode = path_inode(&path);
     struct file *file;
     if (S_ISLNK(inode->mode)) file = ERR_PTR(-ELOOP);
-    else if (!S_ISREG(inode->mode) || path.mnt->flags & MS_NOEXEC) file = ERR_PTR(-EACCES);
-    else if ((error = inode_permission(inode, MAY_EXEC))) file = ERR_PTR(error);
+    else if (!S_ISREG(inode->mode) || path.mnt->flags & MS_NOEXEC) file = ERR_PTR(-EACCES);   /* check: C29 */
+    else if ((error = inode_permission(inode, MAY_EXEC))) file = ERR_PTR(error);   /* check: exectests */
     else file = inode->writers > 0 ? ERR_PTR(-ETXTBSY) : vfs_open_path(&path, O_RDONLY);
     path_put(&path);
     if (!IS_ERR(file)) file->inode->writers += file->writer = -1;

@@ -152,7 +152,7 @@ static int step(struct path *at, const char *name, size_t length, bool follow_li
 
 static int may_search(struct path *at) {
     if (!S_ISDIR(path_inode(at)->mode)) return -ENOTDIR;
-    return inode_permission(path_inode(at), MAY_EXEC);
+    return inode_permission(path_inode(at), MAY_EXEC);   /* check: accesstests */
 }
 
 /* The last component is a link and to be followed: goes on with its text, which `last` keeps. 0: it isn't. */

@@ -165,7 +165,7 @@ static int make_self_mounts(struct task *unused, struct text *out) { return text
 static int make_hostname(struct task *unused, struct text *out) { return text_print(out, "%s\n", current->nsproxy->uts->name.nodename), 0; }
 static int store_hostname(struct task *unused, char *name) {
     struct uts_ns *uts = current->nsproxy->uts;
-    if (!ns_capable(uts->ns.owner, CAP_SYS_ADMIN)) return -EPERM;
+    if (!ns_capable(uts->ns.owner, CAP_SYS_ADMIN)) return -EPERM;   /* check: accesstests */
     strlcpy(uts->name.nodename, name, sizeof(uts->name.nodename));
     return 0;
 }

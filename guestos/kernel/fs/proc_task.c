@@ -148,13 +148,13 @@ static int make_cmdline(struct task *t, struct text *out) {
 
 static int make_environ(struct task *t, struct text *out) {
     struct mm_summary mm;
-    if (!ptrace_may_access(t, PTRACE_MODE_FS)) return -EACCES;
+    if (!ptrace_may_access(t, PTRACE_MODE_FS)) return -EACCES;   /* check: proctests */
     return task_mm_summary(t, &mm) ? copy_memory(t, out, mm.env_start, mm.env_end) : 0;
 }
 
 static int make_maps(struct task *t, struct text *out) {
     struct mapping m;
-    if (!ptrace_may_access(t, PTRACE_MODE_FS)) return -EACCES;
+    if (!ptrace_may_access(t, PTRACE_MODE_FS)) return -EACCES;   /* check: accesstests */
     char *room = kmalloc(PATH_MAX);
     if (!room) return -ENOMEM;
     for (int n = 0; task_mapping(t, n, &m); n++) {
@@ -213,7 +213,7 @@ static int store_oom_score_adj(struct task *t, char *text) {
     s64 value = strtou64(text + (*text == '-'), &end, 10);
     if (*text == '-') value = -value;
     if (*end || !*text || value < -1000 || value > 1000) return -EINVAL;
-    if (value < t->process->oom_score_adj && !capable(CAP_SYS_RESOURCE)) return -EACCES;
+    if (value < t->process->oom_score_adj && !capable(CAP_SYS_RESOURCE)) return -EACCES;   /* check: accesstests */
     t->process->oom_score_adj = value;
     return 0;
 }

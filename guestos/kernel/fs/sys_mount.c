@@ -20,7 +20,7 @@ static bool is_directory(const struct path *p) { return S_ISDIR(path_inode(p)->m
 /* May something be mounted there. */
 static int place_error(const struct path *at) {
     if (dentry_is_removed(at->dentry) || !at->mnt->ns) return -ENOENT;
-    return is_ours(at->mnt) ? 0 : -EINVAL;
+    return is_ours(at->mnt) ? 0 : -EINVAL;   /* check: captests */
 }
 
 /* Cover `at` with a tree that is not attached. */
@@ -46,14 +46,14 @@ static int add_new(const char *type, const char *source, const struct path *at, 
     if (!type) return -EINVAL;
     struct filesystem *fs = filesystem_find(type);
     if (!fs) return -ENODEV;
-    if (!capable(CAP_SYS_ADMIN) && !fs->for_users) return -EPERM;
+    if (!capable(CAP_SYS_ADMIN) && !fs->for_users) return -EPERM;   /* check: C25 */
     struct superblock *sb = fs->mount(source ? source : "", flags & MS_RDONLY, options);
     if (IS_ERR(sb)) return PTR_ERR(sb);
     struct mount *m = mount_new(sb, NULL, source && source[0] ? source : "none", flags);
     if (!m) return -ENOMEM;
     if (!capable(CAP_SYS_ADMIN)) {
-        if (fs->tells && shows_more(sb, flags, &m->locked)) return mount_put(m), -EPERM;
-        m->flags |= MS_NODEV, m->locked |= MS_NODEV;
+        if (fs->tells && shows_more(sb, flags, &m->locked)) return mount_put(m), -EPERM;   /* check: captests */
+        m->flags |= MS_NODEV, m->locked |= MS_NODEV;   /* check: captests */
     }
     bool same = at->mnt->sb == sb && at->mnt->root == m->root && is_mount_point(at);
     int error = place_error(at);
@@ -107,7 +107,7 @@ static int remount(const struct path *at, u64 flags) {
     struct superblock *sb = mnt->sb;
     if (!is_ours(mnt) || !is_mount_point(at)) return -EINVAL;
     bool whole = !(flags & MS_BIND);
-    if (mnt->locked & ~flags || (whole && mnt->fixed)) return -EPERM;
+    if (mnt->locked & ~flags || (whole && mnt->fixed)) return -EPERM;   /* check: C24 */
     if (whole && sb->never_writable && !(flags & MS_RDONLY)) return -EROFS;
     for_each_mount(m)
         if (flags & MS_RDONLY && m->writers && (m == mnt || (whole && m->sb == sb))) return -EBUSY;
@@ -120,7 +120,7 @@ static int remount(const struct path *at, u64 flags) {
 /* What mount does, by its flags; in Linux's order. */
 static int mount_by_flags(const char *source, const struct path *at, const char *type, u64 flags, char *options) {
     if ((flags & 0xffff0000UL) == MS_MAGIC) flags &= 0xffff;
-    if (!may_mount()) return -EPERM;
+    if (!may_mount()) return -EPERM;   /* check: captests */
     if (flags & ~(MOUNT_FLAGS | MS_TYPES | MS_REMOUNT | MS_BIND | MS_MOVE | MS_REC | MS_SILENT | MS_STRICTATIME)) return -EINVAL;
     if (flags & MS_REMOUNT) return *options ? -EINVAL : remount(at, flags);
     if (!(flags & MS_BIND) && flags & MS_TYPES) return change_type(at, flags);
@@ -168,7 +168,7 @@ static int umount(struct mount *m, int flags) {
     }
     /* As on Linux, taking the root away is but making it read-only. */
     if (is_root && !(flags & MNT_DETACH)) return remount(&(struct path){ m, m->root }, m->flags | MS_RDONLY);
-    if (!m->parent || m->fixed) return -EINVAL;
+    if (!m->parent || m->fixed) return -EINVAL;   /* check: C24 */
     if (!(flags & MNT_DETACH) && propagate_busy(m)) return -EBUSY;
     propagate_umount(m);
     mount_detach(m);
@@ -213,11 +213,11 @@ static int pivot(const struct path *new, const struct path *old) {
     struct path root = current->fs->root;
     struct mount *parent = root.mnt->parent;
     bool shared = old->mnt->shared || (new->mnt->parent && new->mnt->parent->shared) || (parent && parent->shared);
-    if (shared || !is_ours(root.mnt) || !is_ours(new->mnt) || new->mnt->fixed) return -EINVAL;
+    if (shared || !is_ours(root.mnt) || !is_ours(new->mnt) || new->mnt->fixed) return -EINVAL;   /* check: C26 */
     if (dentry_is_removed(new->dentry) || dentry_is_removed(old->dentry)) return -ENOENT;
-    if (new->mnt == root.mnt || old->mnt == root.mnt) return -EBUSY;
-    if (!is_mount_point(&root) || !parent || !is_mount_point(new) || !new->mnt->parent) return -EINVAL;
-    if (!path_is_below(*old, new) || !path_is_below(*new, &root)) return -EINVAL;
+    if (new->mnt == root.mnt || old->mnt == root.mnt) return -EBUSY;   /* check: C26 */
+    if (!is_mount_point(&root) || !parent || !is_mount_point(new) || !new->mnt->parent) return -EINVAL;   /* check: C26 */
+    if (!path_is_below(*old, new) || !path_is_below(*new, &root)) return -EINVAL;   /* check: C26 */
     struct path place = { parent, root.mnt->at };
     path_get(&root);
     path_get(&place);
@@ -234,7 +234,7 @@ static int pivot(const struct path *new, const struct path *old) {
 }
 
 long sys_pivot_root(const char *new_root, const char *put_old) {
-    if (!may_mount()) return -EPERM;
+    if (!may_mount()) return -EPERM;   /* check: mounttests */
     struct path new, old;
     long error = path_walk_user(AT_FDCWD, new_root, 0, 0, &new);
     if (error) return error;

@@ -19,7 +19,7 @@ static long change(const struct path *at, bool to, int flags) {
     struct inode *inode = path_inode(at);
     int error = mount_writable(at->mnt);
     if (error) return error;
-    if (!capable(CAP_SYS_ADMIN)) return -EPERM;
+    if (!capable(CAP_SYS_ADMIN)) return -EPERM;   /* check: accesstests */
     if (to && flags & XATTR_CREATE && inode->opaque) return -EEXIST;
     if (!inode->opaque && (!to || flags & XATTR_REPLACE)) return -ENODATA;
     inode->opaque = to;

@@ -215,6 +215,6 @@ long sys_set_robust_list(void *head, size_t size) {
 long sys_get_robust_list(pid_t tid, void **head, size_t *size) {
     struct task *t = tid ? task_find_here(tid) : current;
     if (!t || t->kernel_thread) return -ESRCH;
-    if (t->cred.uid != current->cred.uid && !capable(CAP_SYS_PTRACE)) return -EPERM;
+    if (t->cred.uid != current->cred.uid && !capable(CAP_SYS_PTRACE)) return -EPERM;   /* check: accesstests */
     return put_user(sizeof(struct robust_list_head), size) || put_user(t->robust_list, head) ? -EFAULT : 0;
 }

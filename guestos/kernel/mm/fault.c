@@ -71,7 +71,7 @@ int fault_in(struct mm *mm, u64 address, bool write, bool fetch) {
         struct vma *vma = vma_find(mm, page);
         if (!vma && !(vma = grow_stack(mm, page))) return OUTCOME(SIGSEGV, SEGV_MAPERR);
         int needed = write ? PROT_WRITE : fetch ? PROT_EXEC : PROT_READ | PROT_EXEC;
-        if (!(vma->prot & needed) && !(vma->prot & PROT_WRITE && !write && !fetch)) return OUTCOME(SIGSEGV, SEGV_ACCERR);
+        if (!(vma->prot & needed) && !(vma->prot & PROT_WRITE && !write && !fetch)) return OUTCOME(SIGSEGV, SEGV_ACCERR);   /* check: accesstests */
 
         u64 *pte = pte_lookup(mm->pml4, page, true);
         if (!pte) return SIGKILL;

@@ -31,7 +31,7 @@ static long map(u64 addr, u64 length, int prot, int flags, struct file *file, u6
     bool shared = (flags & MAP_TYPE) == MAP_SHARED;
     if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
         if (!aligned_range(addr, length)) return addr & ~PAGE_MASK ? -EINVAL : -ENOMEM;
-        if (addr < MMAP_MIN) return -EPERM;
+        if (addr < MMAP_MIN) return -EPERM;   /* check: accesstests */
         if (flags & MAP_FIXED_NOREPLACE && !range_free(mm, addr, addr + length)) return -EEXIST;
         if (vma_unmap(mm, addr, addr + length)) return -ENOMEM;
     } else {
@@ -63,7 +63,7 @@ long sys_mmap(u64 addr, size_t length, int prot, int flags, int fd, u64 offset) 
     u32 access = file->flags & O_ACCMODE;
     long result;
     if (file->ops->read != cache_read && !file->ops->mappable) result = -ENODEV;
-    else if (access == O_WRONLY || (type == MAP_SHARED && prot & PROT_WRITE && access != O_RDWR)) result = -EACCES;
+    else if (access == O_WRONLY || (type == MAP_SHARED && prot & PROT_WRITE && access != O_RDWR)) result = -EACCES;   /* check: accesstests */
     else result = map(addr, length, prot, flags, file, offset);
     file_put(file);
     return result;
@@ -84,7 +84,7 @@ long sys_mprotect(u64 addr, size_t length, int prot) {
     for (u64 at = addr; at < end;) {
         struct vma *vma = vma_find(mm, at);
         if (!vma) return -ENOMEM;
-        if (vma->shared && prot & PROT_WRITE && (vma->file->flags & O_ACCMODE) != O_RDWR) return -EACCES;
+        if (vma->shared && prot & PROT_WRITE && (vma->file->flags & O_ACCMODE) != O_RDWR) return -EACCES;   /* check: accesstests */
         at = vma->end;
     }
     for (u64 at = addr; at < end;) {

@@ -8,7 +8,7 @@ int user_clear(void *to, size_t n);
 ssize_t user_string(char *to, const char *from, size_t n);
 
 int copy_from_user(void *to, const void __user *from, size_t n) {
-    if (!user_range_ok(from, n)) return -EFAULT;
+    if (!user_range_ok(from, n)) return -EFAULT;   /* check: accesstests */
     smap_open();
     int result = user_copy(to, from, n);
     smap_close();
@@ -16,7 +16,7 @@ int copy_from_user(void *to, const void __user *from, size_t n) {
 }
 
 int copy_to_user(void __user *to, const void *from, size_t n) {
-    if (!user_range_ok(to, n)) return -EFAULT;
+    if (!user_range_ok(to, n)) return -EFAULT;   /* check: accesstests */
     smap_open();
     int result = user_copy(to, from, n);
     smap_close();
@@ -32,7 +32,7 @@ int clear_user(void __user *to, size_t n) {
 }
 
 ssize_t strncpy_from_user(char *to, const char __user *from, size_t size) {
-    if ((u64)from >= USER_TOP) return -EFAULT;
+    if ((u64)from >= USER_TOP) return -EFAULT;   /* check: accesstests */
     size_t n = MIN(size, USER_TOP - (u64)from);
     smap_open();
     ssize_t length = user_string(to, from, n);

@@ -140,9 +140,9 @@ static int cred_from_user(struct message *m, const struct ucred __user *from) {
     if (get_user(m->cred, from)) return -EFAULT;
     m->cred = (struct ucred){ pid_from(current->pid_ns, m->cred.pid), uid_from(m->cred.uid), gid_from(m->cred.gid) };
     if (m->cred.uid == ID_NONE || m->cred.gid == ID_NONE) return -EINVAL;
-    bool may = (m->cred.pid == current->tgid || ns_capable(c->user_ns, CAP_SYS_ADMIN)) &&
-               (m->cred.uid == c->uid || m->cred.uid == c->euid || m->cred.uid == c->suid || ns_capable(c->user_ns, CAP_SETUID)) &&
-               (m->cred.gid == c->gid || m->cred.gid == c->egid || m->cred.gid == c->sgid || ns_capable(c->user_ns, CAP_SETGID));
+    bool may = (m->cred.pid == current->tgid || ns_capable(c->user_ns, CAP_SYS_ADMIN)) &&   /* check: accesstests */
+               (m->cred.uid == c->uid || m->cred.uid == c->euid || m->cred.uid == c->suid || ns_capable(c->user_ns, CAP_SETUID)) &&   /* check: accesstests */
+               (m->cred.gid == c->gid || m->cred.gid == c->egid || m->cred.gid == c->sgid || ns_capable(c->user_ns, CAP_SETGID));   /* check: accesstests */
     return may ? 0 : -EPERM;
 }
 

@@ -36,7 +36,7 @@ static int inet_bind(struct socket *s, struct address *a) {
     if (a->length < sizeof(a->in)) return -EINVAL;
     if (a->family != AF_INET && (a->family || a->in.ip)) return -EAFNOSUPPORT;
     if (a->in.ip && !local_address(s->net, a->in.ip)) return -EADDRNOTAVAIL;
-    if (a->in.port && swap16(a->in.port) < 1024 && !ns_capable(s->net->ns.owner, CAP_NET_BIND_SERVICE)) return -EACCES;
+    if (a->in.port && swap16(a->in.port) < 1024 && !ns_capable(s->net->ns.owner, CAP_NET_BIND_SERVICE)) return -EACCES;   /* check: captests */
     if (s->name.in.port || s->state != UNCONNECTED) return -EINVAL;
     if (a->in.port && holder(s, a->in.ip, a->in.port)) return -EADDRINUSE;
     s->name.in.ip = a->in.ip;

@@ -104,7 +104,7 @@ long net_ioctl(struct socket *s, unsigned command, unsigned long argument) {
     if (command == SIOCGIFCONF) return list_addresses(s->net, (struct ifconf *)argument);
     if (!bridge && (command < SIOCGIFNAME || command > SIOCGIFTXQLEN)) return -ENOTTY;
     if (!bridge && get_user(r, user)) return -EFAULT;
-    if (sets && !ns_capable(s->net->ns.owner, CAP_NET_ADMIN)) return -EPERM;
+    if (sets && !ns_capable(s->net->ns.owner, CAP_NET_ADMIN)) return -EPERM;   /* check: nettests */
     if (bridge) return bridge_ioctl(s->net, command, argument);
     r.name[15] = 0;
     struct netdev *dev = netdev_find(s->net, command == SIOCGIFNAME ? r.value : 0, r.name);

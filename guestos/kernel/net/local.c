@@ -54,7 +54,7 @@ static struct socket *unix_find(struct socket *s, struct address *to, struct add
     struct socket *found = named(s->net, inode, to);
     if (!found) return ERR_PTR(-ECONNREFUSED);
     if (found->type != s->type) return ERR_PTR(-EPROTOTYPE);
-    if (!connects(s) && found->peer && found->peer != s) return ERR_PTR(-EPERM);
+    if (!connects(s) && found->peer && found->peer != s) return ERR_PTR(-EPERM);   /* check: sockettests */
     *to = found->name;
     return socket_get(found);
 }

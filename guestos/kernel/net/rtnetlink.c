@@ -113,7 +113,7 @@ static int get_links(struct request *r, bool dump) {
 static int change(struct netdev *dev, const struct ifinfomsg *m, const struct attribute *const *a, bool rename) {
     struct net_namespace *net = named_namespace(dev->net, a[IFLA_NET_NS_PID], a[IFLA_NET_NS_FD]);
     char name[16];
-    int error = IS_ERR(net) ? PTR_ERR(net) : !ns_capable(net->ns.owner, CAP_NET_ADMIN) ? -EPERM : !has_only(a, CHANGES) ? -EOPNOTSUPP : 0;
+    int error = IS_ERR(net) ? PTR_ERR(net) : !ns_capable(net->ns.owner, CAP_NET_ADMIN) ? -EPERM : !has_only(a, CHANGES) ? -EOPNOTSUPP : 0;   /* check: nettests */
     u32 master = attribute_u32(a[IFLA_MASTER], 0), change = m->change ? m->change : m->flags ? ~0u : 0;
     struct netdev *bridge = master ? netdev_find(IS_ERR(net) ? dev->net : net, master, NULL) : NULL;
     if ((netdev_flags(dev) ^ m->flags) & change & ~(IFF_UP | IFF_RUNNING | IFF_LOWER_UP)) error = error ? error : -EINVAL;
@@ -276,7 +276,7 @@ int rtnetlink(struct request *r, size_t length) {
     const u8 *family = r->body = r->header + 1;
     if (length < 1) return 0;
     if (object >= (int)ARRAY_SIZE(objects) || !objects[object].size || (!get && !objects[object].set) || ((type & 3) == 3 && object)) return -EOPNOTSUPP;
-    if (!get && !ns_capable(r->from->net->ns.owner, CAP_NET_ADMIN)) return -EPERM;
+    if (!get && !ns_capable(r->from->net->ns.owner, CAP_NET_ADMIN)) return -EPERM;   /* check: nettests */
     if (dump && *family && *family != AF_INET && object) return 0;      /* of that family there is nothing */
     size_t size = objects[object].size;
     if (dump) return objects[object].get(r, true);

@@ -38,18 +38,18 @@ long sys_capset(struct cap_header *user, const struct cap_data *data) {
     struct cred *c = &current->cred;
     long error = header(user, &h);
     if (error) return error;
-    if (h.pid && h.pid != pid_to(current->pid)) return -EPERM;
+    if (h.pid && h.pid != pid_to(current->pid)) return -EPERM;   /* check: accesstests */
     if (copy_from_user(in, data, sizeof(in))) return -EFAULT;
     u64 effective = (in[0].effective | (u64)in[1].effective << 32) & CAP_ALL, permitted = (in[0].permitted | (u64)in[1].permitted << 32) & CAP_ALL;
     u64 inheritable = (in[0].inheritable | (u64)in[1].inheritable << 32) & CAP_ALL;
     bool any = c->cap_effective >> CAP_SETPCAP & 1;
-    if (!any && inheritable & ~(c->cap_inheritable | c->cap_permitted)) return -EPERM;
-    if (inheritable & ~(c->cap_inheritable | c->cap_bounding)) return -EPERM;
-    if (permitted & ~c->cap_permitted || effective & ~permitted) return -EPERM;
+    if (!any && inheritable & ~(c->cap_inheritable | c->cap_permitted)) return -EPERM;   /* check: captests */
+    if (inheritable & ~(c->cap_inheritable | c->cap_bounding)) return -EPERM;   /* check: captests */
+    if (permitted & ~c->cap_permitted || effective & ~permitted) return -EPERM;   /* check: captests */
     c->cap_effective = effective;
     c->cap_permitted = permitted;
     c->cap_inheritable = inheritable;
-    c->cap_ambient &= permitted & inheritable;
+    c->cap_ambient &= permitted & inheritable;   /* check: captests */
     return 0;
 }
 
@@ -68,7 +68,7 @@ static long ambient(struct cred *c, u64 operation, u64 capability) {
     if (operation > AMBIENT_CLEAR_ALL || !operation || capability > CAP_LAST) return -EINVAL;
     if (operation == AMBIENT_IS_SET) return !!(c->cap_ambient & bit);
     if (operation == AMBIENT_LOWER) c->cap_ambient &= ~bit;
-    else if (!(c->cap_permitted & c->cap_inheritable & bit) || c->securebits & SECBIT_NO_CAP_AMBIENT_RAISE) return -EPERM;
+    else if (!(c->cap_permitted & c->cap_inheritable & bit) || c->securebits & SECBIT_NO_CAP_AMBIENT_RAISE) return -EPERM;   /* check: captests */
     else c->cap_ambient |= bit;
     return 0;
 }
@@ -79,19 +79,19 @@ long capability_prctl(int option, u64 a, u64 b, u64 more) {
     switch (option) {
     case PR_CAPBSET_READ: return a > CAP_LAST ? -EINVAL : (long)(c->cap_bounding >> a & 1);
     case PR_CAPBSET_DROP:
-        if (!ns_capable(c->user_ns, CAP_SETPCAP)) return -EPERM;
+        if (!ns_capable(c->user_ns, CAP_SETPCAP)) return -EPERM;   /* check: captests */
         if (a > CAP_LAST) return -EINVAL;
         c->cap_bounding &= ~(1UL << a);
         return 0;
     case PR_GET_KEEPCAPS: return !!(c->securebits & SECBIT_KEEP_CAPS);
     case PR_SET_KEEPCAPS:
         if (a > 1) return -EINVAL;
-        if (locked & SECBIT_KEEP_CAPS) return -EPERM;
+        if (locked & SECBIT_KEEP_CAPS) return -EPERM;   /* check: captests */
         c->securebits = (c->securebits & ~SECBIT_KEEP_CAPS) | (a ? SECBIT_KEEP_CAPS : 0);
         return 0;
     case PR_GET_SECUREBITS: return c->securebits;
     case PR_SET_SECUREBITS:
-        if (a & ~0xffUL || (a ^ c->securebits) & locked || !ns_capable(c->user_ns, CAP_SETPCAP)) return -EPERM;
+        if (a & ~0xffUL || (a ^ c->securebits) & locked || !ns_capable(c->user_ns, CAP_SETPCAP)) return -EPERM;   /* check: captests */
         c->securebits = a;
         return 0;
     case PR_CAP_AMBIENT: return more ? -EINVAL : ambient(c, a, b);

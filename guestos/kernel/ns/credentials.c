@@ -21,7 +21,7 @@ static void user_ids_changed(struct cred *c, uid_t old_uid, uid_t old_euid, uid_
     if (c->euid != old_euid) current->mm->dumpable = false;
     if (c->securebits & SECBIT_NO_SETUID_FIXUP) return;
     if (was_root && c->uid != root && c->euid != root && c->suid != root) {
-        if (!(c->securebits & SECBIT_KEEP_CAPS)) c->cap_permitted = c->cap_effective = 0;
+        if (!(c->securebits & SECBIT_KEEP_CAPS)) c->cap_permitted = c->cap_effective = 0;   /* check: captests */
         c->cap_ambient = 0;
     }
     if (old_euid == root && c->euid != root) c->cap_effective = 0;
@@ -36,7 +36,7 @@ long sys_setresuid(uid_t uid, uid_t euid, uid_t suid) {
     uid = wanted[0], euid = wanted[1], suid = wanted[2];
     if (!ns_capable(c->user_ns, CAP_SETUID))
         for (int i = 0; i < 3; i++)
-            if (wanted[i] != UNCHANGED && wanted[i] != c->uid && wanted[i] != c->euid && wanted[i] != c->suid) return -EPERM;
+            if (wanted[i] != UNCHANGED && wanted[i] != c->uid && wanted[i] != c->euid && wanted[i] != c->suid) return -EPERM;   /* check: captests */
     if (uid != UNCHANGED) c->uid = uid;
     if (euid != UNCHANGED) c->euid = euid;
     if (suid != UNCHANGED) c->suid = suid;
@@ -52,7 +52,7 @@ long sys_setresgid(gid_t gid, gid_t egid, gid_t sgid) {
     gid = wanted[0], egid = wanted[1], sgid = wanted[2];
     if (!ns_capable(c->user_ns, CAP_SETGID))
         for (int i = 0; i < 3; i++)
-            if (wanted[i] != UNCHANGED && wanted[i] != c->gid && wanted[i] != c->egid && wanted[i] != c->sgid) return -EPERM;
+            if (wanted[i] != UNCHANGED && wanted[i] != c->gid && wanted[i] != c->egid && wanted[i] != c->sgid) return -EPERM;   /* check: captests */
     if (gid != UNCHANGED) c->gid = gid;
     if (egid != UNCHANGED && egid != c->egid) c->egid = egid, current->mm->dumpable = false;
     if (sgid != UNCHANGED) c->sgid = sgid;
@@ -62,12 +62,12 @@ long sys_setresgid(gid_t gid, gid_t egid, gid_t sgid) {
 
 long sys_setuid(uid_t uid) {
     if (uid == UNCHANGED) return -EINVAL;
-    return ns_capable(current->cred.user_ns, CAP_SETUID) ? sys_setresuid(uid, uid, uid) : sys_setresuid(UNCHANGED, uid, UNCHANGED);
+    return ns_capable(current->cred.user_ns, CAP_SETUID) ? sys_setresuid(uid, uid, uid) : sys_setresuid(UNCHANGED, uid, UNCHANGED);   /* check: accesstests */
 }
 
 long sys_setgid(gid_t gid) {
     if (gid == UNCHANGED) return -EINVAL;
-    return ns_capable(current->cred.user_ns, CAP_SETGID) ? sys_setresgid(gid, gid, gid) : sys_setresgid(UNCHANGED, gid, UNCHANGED);
+    return ns_capable(current->cred.user_ns, CAP_SETGID) ? sys_setresgid(gid, gid, gid) : sys_setresgid(UNCHANGED, gid, UNCHANGED);   /* check: accesstests */
 }
 
 long sys_setreuid(uid_t uid, uid_t euid) {
@@ -108,7 +108,7 @@ long sys_setgroups(size_t size, const gid_t *list) {
     struct cred *c = &current->cred;
     gid_t groups[ARRAY_SIZE(c->groups)];
     const struct user_ns *ns = c->user_ns;
-    if (!ns_capable(c->user_ns, CAP_SETGID) || ns->setgroups_denied || !ns->gids.count) return -EPERM;
+    if (!ns_capable(c->user_ns, CAP_SETGID) || ns->setgroups_denied || !ns->gids.count) return -EPERM;   /* check: C16 */
     if (size > ARRAY_SIZE(groups)) return -EINVAL;
     if (copy_from_user(groups, list, size * sizeof(gid_t))) return -EFAULT;
     for (size_t i = 0; i < size; i++)

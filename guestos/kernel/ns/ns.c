@@ -101,12 +101,12 @@ long sys_unshare(u64 flags) {
     struct task *t = current;
     struct cred cred = t->cred;
     if (flags & ~(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_NEW_ALL)) return -EINVAL;
-    if (flags & (CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_NEWUSER) && t->process->live > 1) return -EINVAL;
+    if (flags & (CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_NEWUSER) && t->process->live > 1) return -EINVAL;   /* check: C18 */
     if (flags & CLONE_NEWUSER) flags |= CLONE_FS;
-    if (flags & CLONE_NEWPID && t->nsproxy->pid != t->pid_ns) return -EINVAL;
+    if (flags & CLONE_NEWPID && t->nsproxy->pid != t->pid_ns) return -EINVAL;   /* check: C2 */
     ns_get(&cred.user_ns->ns);
     int error = flags & CLONE_NEWUSER ? user_ns_new(&cred) : 0;
-    if (!error && flags & CLONE_NEW_ALL & ~CLONE_NEWUSER && !(flags & CLONE_NEWUSER) && !ns_capable(cred.user_ns, CAP_SYS_ADMIN)) error = -EPERM;
+    if (!error && flags & CLONE_NEW_ALL & ~CLONE_NEWUSER && !(flags & CLONE_NEWUSER) && !ns_capable(cred.user_ns, CAP_SYS_ADMIN)) error = -EPERM;   /* check: captests */
     if (error) return ns_put(&cred.user_ns->ns), error;
     struct fs_context *fs = flags & (CLONE_FS | CLONE_NEWNS) ? fs_copy(t->fs) : fs_get(t->fs);
     struct files *files = flags & CLONE_FILES ? files_copy(t->files) : files_get(t->files);
@@ -134,21 +134,21 @@ static int enter(struct ns *ns) {
     struct cred *c = &t->cred;
     if (ns->kind == NS_USER) {
         struct user_ns *to = (struct user_ns *)ns;
-        if (to == c->user_ns || t->process->live > 1 || t->fs->refs > 1) return -EINVAL;
-        if (!ns_capable(to, CAP_SYS_ADMIN)) return -EPERM;
+        if (to == c->user_ns || t->process->live > 1 || t->fs->refs > 1) return -EINVAL;   /* check: C18 */
+        if (!ns_capable(to, CAP_SYS_ADMIN)) return -EPERM;   /* check: captests */
         ns_get(ns);
         user_ns_enter(c, to);
         return 0;
     }
-    if (!ns_capable(ns->owner, CAP_SYS_ADMIN) || !ns_capable(c->user_ns, CAP_SYS_ADMIN)) return -EPERM;
+    if (!ns_capable(ns->owner, CAP_SYS_ADMIN) || !ns_capable(c->user_ns, CAP_SYS_ADMIN)) return -EPERM;   /* check: captests */
     if (ns->kind == NS_NET) {
         ns_put(&t->net->ns);
         t->net = (struct net_namespace *)ns_get(ns);
         return 0;
     }
-    if (ns->kind == NS_MNT) return ns_capable(c->user_ns, CAP_SYS_CHROOT) ? mnt_namespace_enter((struct mnt_namespace *)ns) : -EPERM;
+    if (ns->kind == NS_MNT) return ns_capable(c->user_ns, CAP_SYS_CHROOT) ? mnt_namespace_enter((struct mnt_namespace *)ns) : -EPERM;   /* check: captests */
     if (ns->kind == NS_PID) {
-        if (!pid_ns_is_below((struct pid_ns *)ns, t->pid_ns)) return -EINVAL;
+        if (!pid_ns_is_below((struct pid_ns *)ns, t->pid_ns)) return -EINVAL;   /* check: C2 */
     }
     struct nsproxy *p = kmalloc(sizeof(*p));
     if (!p) return -ENOMEM;
@@ -179,7 +179,7 @@ long sys_uname(struct utsname *to) { return put_user(current->nsproxy->uts->name
 static long set_name(char *which, const char *name, size_t length) {
     struct uts_ns *uts = current->nsproxy->uts;
     char copy[sizeof(uts->name.nodename)] = { 0 };
-    if (!ns_capable(uts->ns.owner, CAP_SYS_ADMIN)) return -EPERM;
+    if (!ns_capable(uts->ns.owner, CAP_SYS_ADMIN)) return -EPERM;   /* check: C17 */
     if (length >= sizeof(copy)) return -EINVAL;
     if (copy_from_user(copy, name, length)) return -EFAULT;
     memcpy(which, copy, sizeof(copy));

@@ -56,10 +56,10 @@ static long ns_ioctl(struct file *f, unsigned command, unsigned long argument) {
     struct ns *parent = ns->kind == NS_USER ? user ? &user->ns : NULL : ns->kind == NS_PID ? (struct ns *)((struct pid_ns *)ns)->parent : NULL;
     switch (command) {
     case NS_GET_NSTYPE: return flag_of[ns->kind];
-    case NS_GET_USERNS: return user && user_ns_is_below(user, current->cred.user_ns) ? open_ns(&user->ns) : -EPERM;
+    case NS_GET_USERNS: return user && user_ns_is_below(user, current->cred.user_ns) ? open_ns(&user->ns) : -EPERM;   /* check: captests */
     case NS_GET_PARENT:
         if (ns->kind != NS_USER && ns->kind != NS_PID) return -EINVAL;
-        return parent && (ns->kind == NS_PID ? pid_ns_is_below((struct pid_ns *)parent, current->pid_ns) : user_ns_is_below(user, current->cred.user_ns)) ? open_ns(parent) : -EPERM;
+        return parent && (ns->kind == NS_PID ? pid_ns_is_below((struct pid_ns *)parent, current->pid_ns) : user_ns_is_below(user, current->cred.user_ns)) ? open_ns(parent) : -EPERM;   /* check: captests */
     case NS_GET_OWNER_UID:
         return ns->kind != NS_USER ? -EINVAL : put_user(uid_to(((struct user_ns *)ns)->uid), (u32 *)argument);
     }

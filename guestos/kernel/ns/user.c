@@ -32,7 +32,7 @@ u32 gid_in(const struct user_ns *ns, u32 gid) { return ns == &init_user_ns ? gid
 /* Who made a namespace, and stands in its parent, may do everything there. */
 bool cred_capable(const struct cred *c, const struct user_ns *ns, int capability) {
     for (; ns; ns = ns->parent) {
-        if (ns == c->user_ns) return c->cap_effective >> capability & 1;
+        if (ns == c->user_ns) return c->cap_effective >> capability & 1;   /* check: captests */
         if (ns->level <= c->user_ns->level) return false;
         if (ns->parent == c->user_ns && ns->uid == c->euid) return true;
     }
@@ -44,7 +44,7 @@ bool capable(int capability) { return ns_capable(&init_user_ns, capability); }
 
 bool capable_over(const struct inode *inode, int capability) {
     const struct user_ns *ns = current->cred.user_ns;
-    return ns_capable(current->cred.user_ns, capability) && id_up(&ns->uids, inode->uid) != ID_NONE && id_up(&ns->gids, inode->gid) != ID_NONE;
+    return ns_capable(current->cred.user_ns, capability) && id_up(&ns->uids, inode->uid) != ID_NONE && id_up(&ns->gids, inode->gid) != ID_NONE;   /* check: captests */
 }
 
 bool user_ns_is_below(const struct user_ns *ns, const struct user_ns *above) {
@@ -62,14 +62,14 @@ void user_ns_enter(struct cred *c, struct user_ns *ns) {
 
 int user_ns_new(struct cred *c) {
     struct user_ns *parent = c->user_ns;
-    if (parent->level > NS_DEPTH) return -ENOSPC;
+    if (parent->level > NS_DEPTH) return -ENOSPC;   /* check: C19 */
     struct path *root = &current->fs->root, outermost = { current->fs->ns->root, current->fs->ns->root->root };
     path_get(&outermost);
     path_cross_mounts(&outermost);
     bool in_chroot = !path_equal(root, &outermost);
     path_put(&outermost);
-    if (in_chroot) return -EPERM;
-    if (id_up(&parent->uids, c->euid) == ID_NONE || id_up(&parent->gids, c->egid) == ID_NONE) return -EPERM;
+    if (in_chroot) return -EPERM;   /* check: C18 */
+    if (id_up(&parent->uids, c->euid) == ID_NONE || id_up(&parent->gids, c->egid) == ID_NONE) return -EPERM;   /* check: accesstests */
     struct user_ns *ns = kzalloc(sizeof(*ns));
     if (!ns) return -ENOMEM;
     ns_init(&ns->ns, NS_USER, parent);
@@ -126,23 +126,23 @@ static bool may_map(const struct user_ns *ns, const struct id_map *map, bool gid
         u32 lower = id_down(gids ? &ns->parent->gids : &ns->parent->uids, map->extent[0].lower);
         if (gids ? ns->setgroups_denied && lower == c->egid : lower == c->euid) return true;
     }
-    return ns_capable(ns->parent, gids ? CAP_SETGID : CAP_SETUID);
+    return ns_capable(ns->parent, gids ? CAP_SETGID : CAP_SETUID);   /* check: C16 */
 }
 
 int id_map_write(struct task *t, char *text, bool gids) {
     struct user_ns *ns = t->cred.user_ns;
     struct id_map new = { 0 }, *map = gids ? &ns->gids : &ns->uids;
-    if (!ns->parent || map->count) return -EPERM;
-    if (current->cred.user_ns != ns && current->cred.user_ns != ns->parent) return -EPERM;
-    if (!ns_capable(ns, CAP_SYS_ADMIN)) return -EPERM;
+    if (!ns->parent || map->count) return -EPERM;   /* check: C15 */
+    if (current->cred.user_ns != ns && current->cred.user_ns != ns->parent) return -EPERM;   /* check: captests */
+    if (!ns_capable(ns, CAP_SYS_ADMIN)) return -EPERM;   /* check: captests */
     int error = parse(&new, text);
     if (error) return error;
-    if (!may_map(ns, &new, gids)) return -EPERM;
+    if (!may_map(ns, &new, gids)) return -EPERM;   /* check: C16 */
     for (u32 i = 0; i < new.count; i++) {
         struct id_extent *e = &new.extent[i];
         const struct id_map *above = gids ? &ns->parent->gids : &ns->parent->uids;
         u32 lower = id_down(above, e->lower);
-        if (lower == ID_NONE || id_down(above, e->lower + e->count - 1) != lower + e->count - 1) return -EPERM;
+        if (lower == ID_NONE || id_down(above, e->lower + e->count - 1) != lower + e->count - 1) return -EPERM;   /* check: captests */
         e->lower = lower;
     }
     *map = new;
@@ -153,8 +153,8 @@ int setgroups_write(struct task *t, char *text) {
     struct user_ns *ns = t->cred.user_ns;
     bool deny = !strcmp(text, "deny");
     if (!deny && strcmp(text, "allow")) return -EINVAL;
-    if (!ns_capable(ns, CAP_SYS_ADMIN)) return -EPERM;
-    if (deny ? ns->gids.count && !ns->setgroups_denied : ns->setgroups_denied) return -EPERM;
+    if (!ns_capable(ns, CAP_SYS_ADMIN)) return -EPERM;   /* check: accesstests */
+    if (deny ? ns->gids.count : ns->setgroups_denied) return -EPERM;   /* check: C16 */
     ns->setgroups_denied = deny;
     return 0;
 }

@@ -152,10 +152,10 @@ static bool new_credentials(struct cred *c, const struct file *file) {
     c->suid = c->fsuid = c->euid;
     c->sgid = c->fsgid = c->egid;
     bool changed = c->euid != c->uid || c->egid != c->gid;
-    if (changed) c->cap_ambient = 0;
+    if (changed) c->cap_ambient = 0;   /* check: captests */
     bool privileged = !(c->securebits & SECBIT_NOROOT) && (c->uid == root || c->euid == root);
     c->cap_permitted = privileged ? c->cap_inheritable | c->cap_bounding : c->cap_ambient;
-    if (shrinks) c->cap_permitted &= current->cred.cap_permitted;
+    if (shrinks) c->cap_permitted &= current->cred.cap_permitted;   /* check: captests */
     c->cap_effective = privileged && c->euid == root ? c->cap_permitted : c->cap_ambient;
     c->securebits &= ~SECBIT_KEEP_CAPS;
     return changed;

@@ -69,7 +69,7 @@ static int copy_resources(struct task *child, struct task *parent, const struct 
     ns_get(&child->cred.user_ns->ns);
     error = flags & CLONE_NEWUSER ? user_ns_new(&child->cred) : 0;
     struct user_ns *owner = child->cred.user_ns;
-    if (!error && flags & CLONE_NEW_ALL && !(flags & CLONE_NEWUSER) && !ns_capable(owner, CAP_SYS_ADMIN)) error = -EPERM;
+    if (!error && flags & CLONE_NEW_ALL && !(flags & CLONE_NEWUSER) && !ns_capable(owner, CAP_SYS_ADMIN)) error = -EPERM;   /* check: nettests */
     child->net = flags & CLONE_NEWNET ? net_namespace_new(owner) : net_namespace_get(parent->net);
     struct nsproxy *proxy = error ? ERR_PTR(error) : nsproxy_copy(parent->nsproxy, flags, owner);
     if (IS_ERR(proxy)) error = PTR_ERR(proxy);

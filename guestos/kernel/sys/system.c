@@ -33,7 +33,7 @@ long sys_sysinfo(struct sysinfo *to) {
 #define REBOOT_CAD_OFF 0
 
 long sys_reboot(u32 magic, u32 magic2, u32 command, void *argument) {
-    if (!capable(CAP_SYS_BOOT)) return -EPERM;
+    if (!capable(CAP_SYS_BOOT)) return -EPERM;   /* check: captests */
     if (magic != REBOOT_MAGIC || (magic2 != 672274793 && magic2 != 85072278 && magic2 != 369367448 && magic2 != 537993216)) return -EINVAL;
     switch (command) {
     case REBOOT_CAD_ON: case REBOOT_CAD_OFF: return 0; /* there is no keyboard whose keys could do it */
@@ -156,12 +156,12 @@ long sys_prlimit64(pid_t pid, unsigned resource, const u64 *limit, u64 *old) {
     u64 new[2], before[2];
     if (!p) return -ESRCH;
     if (resource >= ARRAY_SIZE(p->rlimit)) return -EINVAL;
-    if (p != current->process && p->leader->cred.uid != current->cred.uid && !capable(CAP_SYS_RESOURCE)) return -EPERM;
+    if (p != current->process && p->leader->cred.uid != current->cred.uid && !capable(CAP_SYS_RESOURCE)) return -EPERM;   /* check: accesstests */
     memcpy(before, p->rlimit[resource], sizeof(before));
     if (limit) {
         if (copy_from_user(new, limit, sizeof(new))) return -EFAULT;
         if (new[0] > new[1]) return -EINVAL;
-        if (new[1] > before[1] && !capable(CAP_SYS_RESOURCE)) return -EPERM;
+        if (new[1] > before[1] && !capable(CAP_SYS_RESOURCE)) return -EPERM;   /* check: captests */
         if (resource == RLIMIT_NOFILE && new[1] > FILES_MAX) return -EPERM;
     }
     if (old && copy_to_user(old, before, sizeof(before))) return -EFAULT;

@@ -56,7 +56,7 @@ static long vm_ioctl(struct file *f, unsigned command, unsigned long argument) {
     struct vm *vm = f->data;
     struct kvm_memory_region region;
     struct kvm_dirty_log log;
-    if (!vm_is_ours(vm)) return -EIO;
+    if (!vm_is_ours(vm)) return -EIO;   /* check: kvmtests */
     switch (command) {
     case KVM_CREATE_VCPU: return vcpu_create(vm, argument);
     case KVM_SET_USER_MEMORY_REGION: return get_user(region, (void *)argument) ? -EFAULT : vm_set_region(vm, &region);
@@ -68,7 +68,7 @@ static long vm_ioctl(struct file *f, unsigned command, unsigned long argument) {
         struct kvm_irq_level line;
         if (get_user(line, (struct kvm_irq_level *)argument)) return -EFAULT;
         if (!vm->irqchip) return -ENXIO;
-        if (line.irq >= IRQ_LINES) return -EINVAL;
+        if (line.irq >= IRQ_LINES) return -EINVAL;   /* check: V22 */
         ioapic_line(vm, line.irq ? line.irq : 2, line.level);
         return 0;
     }

@@ -59,16 +59,16 @@ void vm_refresh(struct vm *vm) {
 }
 
 int vm_set_region(struct vm *vm, const struct kvm_memory_region *r) {
-    if (r->flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY) || r->slot >= VM_SLOTS) return -EINVAL;
-    if ((r->guest_phys_addr | r->memory_size | r->userspace_addr) & ~PAGE_MASK) return -EINVAL;
+    if (r->flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY) || r->slot >= VM_SLOTS) return -EINVAL;   /* check: V22 */
+    if ((r->guest_phys_addr | r->memory_size | r->userspace_addr) & ~PAGE_MASK) return -EINVAL;   /* check: V22 */
     if (r->guest_phys_addr + r->memory_size < r->guest_phys_addr || r->guest_phys_addr + r->memory_size > 1UL << 40 ||
         !user_range_ok((void *)r->userspace_addr, r->memory_size)) return -EINVAL;
     struct slot *s = &vm->slots[r->slot];
-    if (!r->memory_size && !s->size) return -EINVAL;
+    if (!r->memory_size && !s->size) return -EINVAL;   /* check: V22 */
     if (s->size && r->memory_size && (r->memory_size != s->size || r->userspace_addr != s->hva ||
                                       (r->flags ^ s->flags) & KVM_MEM_READONLY)) return -EINVAL;
     for (struct slot *o = vm->slots; r->memory_size && o < vm->slots + VM_SLOTS; o++)
-        if (o != s && o->size && r->guest_phys_addr < o->gpa + o->size && o->gpa < r->guest_phys_addr + r->memory_size) return -EEXIST;
+        if (o != s && o->size && r->guest_phys_addr < o->gpa + o->size && o->gpa < r->guest_phys_addr + r->memory_size) return -EEXIST;   /* check: V22 */
     u64 *dirty = NULL;
     if (r->memory_size && r->flags & KVM_MEM_LOG_DIRTY_PAGES) {
         dirty = kzalloc(ALIGN_UP(r->memory_size >> PAGE_SHIFT, 64) >> 3);
@@ -81,7 +81,7 @@ int vm_set_region(struct vm *vm, const struct kvm_memory_region *r) {
 }
 
 long vm_dirty_log(struct vm *vm, const struct kvm_dirty_log *log) {
-    if (log->slot >= VM_SLOTS) return -EINVAL;
+    if (log->slot >= VM_SLOTS) return -EINVAL;   /* check: V22 */
     struct slot *s = &vm->slots[log->slot];
     if (!s->dirty) return -ENOENT;
     size_t bytes = ALIGN_UP(s->size >> PAGE_SHIFT, 64) >> 3;

@@ -52,7 +52,7 @@ int svm_vcpu_init(struct vcpu *v) {
     /* INTR NMI SMI INIT; INVD PAUSE? no; HLT INVLPGA IO MSR, task switch no; SHUTDOWN; CPUID, RDPMC, RSM. */
     c->intercepts = INTERCEPT(0x60) | INTERCEPT(0x61) | INTERCEPT(0x62) | INTERCEPT(0x63) | INTERCEPT(0x6f) | INTERCEPT(0x72) | INTERCEPT(0x73) |
                     INTERCEPT(0x76) | INTERCEPT(0x78) | INTERCEPT(0x7a) | INTERCEPT(0x7b) | INTERCEPT(0x7c) | INTERCEPT(0x7f);
-    c->intercepts_more = 0x7f | INTERCEPT_MORE(0x89) | INTERCEPT_MORE(0x8a) | INTERCEPT_MORE(0x8b) | INTERCEPT_MORE(0x8d); /* VMRUN .. SKINIT */
+    c->intercepts_more = 0x7f | INTERCEPT_MORE(0x89) | INTERCEPT_MORE(0x8a) | INTERCEPT_MORE(0x8b) | INTERCEPT_MORE(0x8d); /* VMRUN .. SKINIT */ /* check: V17 */
     c->iopm = virt_to_phys(io_map);
     c->msrpm = virt_to_phys(msr_map);
     c->nested = 1;

@@ -44,8 +44,8 @@ static struct kvm_sregs sregs_get(struct vcpu *v) {
 
 static int sregs_set(struct vcpu *v, const struct kvm_sregs *r) {
     struct vmcb *c = v->vmcb;
-    if (r->efer & ~0xd01UL || r->cr0 >> 32 || r->cr8 > 15) return -EINVAL;
-    if (r->efer & 0x400 && (!(r->cr0 >> 31) || !(r->cr4 & CR4_PAE))) return -EINVAL;
+    if (r->efer & ~0xd01UL || r->cr0 >> 32 || r->cr8 > 15) return -EINVAL;   /* check: V22 */
+    if (r->efer & 0x400 && (!(r->cr0 >> 31) || !(r->cr4 & CR4_PAE))) return -EINVAL;   /* check: V22 */
     c->cs = segment_in(&r->cs), c->ds = segment_in(&r->ds), c->es = segment_in(&r->es), c->fs = segment_in(&r->fs);
     c->gs = segment_in(&r->gs), c->ss = segment_in(&r->ss), c->tr = segment_in(&r->tr), c->ldtr = segment_in(&r->ldt);
     c->cpl = r->ss.dpl & 3;
@@ -83,7 +83,7 @@ static long msrs(struct vcpu *v, struct kvm_msrs *list, bool write) {
     struct kvm_msrs head;
     struct kvm_msr_entry *entries = (void *)(list + 1), e;
     if (get_user(head, list)) return -EFAULT;
-    if (head.nmsrs >= 256) return -E2BIG;
+    if (head.nmsrs >= 256) return -E2BIG;   /* check: V22 */
     for (u32 i = 0; i < head.nmsrs; i++) {
         if (get_user(e, &entries[i])) return -EFAULT;
         if (!vcpu_msr(v, e.index, &e.data, write)) return i;
@@ -95,14 +95,14 @@ static long msrs(struct vcpu *v, struct kvm_msrs *list, bool write) {
 static long cpuid_set(struct vcpu *v, struct kvm_cpuid *list) {
     struct kvm_cpuid head;
     if (get_user(head, list)) return -EFAULT;
-    if (head.nent > CPUID_ENTRIES) return -E2BIG;
+    if (head.nent > CPUID_ENTRIES) return -E2BIG;   /* check: V22 */
     if (copy_from_user(v->cpuid, list + 1, head.nent * sizeof(*v->cpuid))) return -EFAULT;
     v->cpuid_count = head.nent;
     return 0;
 }
 
 static long run(struct vcpu *v) {
-    if (!vm_is_ours(v->vm)) return -EIO;
+    if (!vm_is_ours(v->vm)) return -EIO;   /* check: kvmtests */
     if (v->busy) return -EBUSY;
     if (v->run->immediate_exit) return -EINTR;
     u8 mine[512] aligned(16);
@@ -178,8 +178,8 @@ static void vcpu_release(struct file *f) {
 static const struct file_ops vcpu_ops = { .ioctl = vcpu_ioctl, .release = vcpu_release, .mappable = true, .name = "kvm-vcpu" };
 
 long vcpu_create(struct vm *vm, u64 id) {
-    if (id >= VM_VCPUS) return -EINVAL;
-    if (vm->vcpus[id]) return -EEXIST;
+    if (id >= VM_VCPUS) return -EINVAL;   /* check: V22 */
+    if (vm->vcpus[id]) return -EEXIST;   /* check: V22 */
     struct vcpu *v = kzalloc(sizeof(*v));
     struct file *shared = file_anonymous(KVM_RUN_PAGES * PAGE_SIZE);
     if (v) v->fpu = kzalloc(512), v->cpuid = kzalloc(CPUID_ENTRIES * sizeof(*v->cpuid)), v->vm = vm;

@@ -229,7 +229,7 @@ int command_start(char **argv) {
     char **rest = parse_options(&o, argv, (const struct option[]){ { "a", 'f' }, { "i", 'f' }, { 0 } }), *id = container_find(rest[0]);
     container_load(&c, id);
     const char *state = container_state(id, &c);
-    if (strcmp(state, "created")) die("container %s is %s: only a created container can be started", id, state);
+    if (strcmp(state, "created")) die("container %s is %s: only a created container can be started", id, state);   /* check: C46 */
     return start(id, is_set(&o, "a"), is_set(&o, "i"), is_set(&c, "tty"));
 }
 

@@ -25,16 +25,16 @@ void layer_commit(const char *directory, const char *id) {
 
 /* The directory of a name (*last: the rest of it, "" of the root itself), made where it is missing. */
 static int parent_of(struct stream *s, int root, const char *name, char **last) {
-    if (name[0] == '/') die("%s: %s: absolute names are refused", s->what, name);
+    if (name[0] == '/') die("%s: %s: absolute names are refused", s->what, name);   /* check: guestos/test_box.py::test_hostile_layers_are_refused */
     char *rest = strdup(name), *part = "";
     int at = dup(root);
     for (char *next; (next = strsep(&rest, "/"));) {
         if (!*next || !strcmp(next, ".")) continue;
-        if (!strcmp(next, "..")) die("%s: %s: names with .. are refused", s->what, name);
+        if (!strcmp(next, "..")) die("%s: %s: names with .. are refused", s->what, name);   /* check: guestos/test_box.py::test_hostile_layers_are_refused */
         if (*part) {
             if (mkdirat(at, part, 0755) && errno != EEXIST) die_errno("%s: %s", s->what, name);
             int deeper = openat(at, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-            if (deeper < 0) die("%s: %s leads through %s, which is no directory of this layer", s->what, name, part);
+            if (deeper < 0) die("%s: %s leads through %s, which is no directory of this layer", s->what, name, part);   /* check: guestos/test_box.py::test_hostile_layers_are_refused */
             close(at);
             at = deeper;
         }
@@ -59,7 +59,7 @@ static void hide(struct stream *s, int at, const char *last, const char *name) {
         if (fsetxattr(at, "trusted.overlay.opaque", "y", 1, 0)) die_errno("can't make the directory of %s opaque", name);
     } else if (strncmp(last, ".wh..wh.", 8)) {          /* aufs' own names mean nothing */
         const char *hidden = last + 4;
-        if (!*hidden || !strcmp(hidden, ".") || !strcmp(hidden, "..")) die("%s: %s hides nothing", s->what, name);
+        if (!*hidden || !strcmp(hidden, ".") || !strcmp(hidden, "..")) die("%s: %s hides nothing", s->what, name);   /* check: guestos/test_box.py::test_hostile_layers_are_refused */
         if (remove_tree(at, hidden) || mknodat(at, hidden, S_IFCHR, makedev(0, 0))) die_errno("can't hide %s", name);
     }
 }
@@ -68,7 +68,7 @@ static void put_entry(struct stream *s, int root, struct entry *e) {
     char *last, *target;
     int at = parent_of(s, root, e->name, &last), fd = -1;
     struct stat st;
-    if (!*last && e->type != '5') die("%s: %s: the root is a directory", s->what, e->name);
+    if (!*last && e->type != '5') die("%s: %s: the root is a directory", s->what, e->name);   /* check: guestos/test_box.py::test_hostile_layers_are_refused */
     if (!strncmp(last, ".wh.", 4)) {
         if (e->size) die("%s: %s hides a name and has contents", s->what, e->name);
         hide(s, at, last, e->name);

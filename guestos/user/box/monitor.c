@@ -36,7 +36,7 @@ static _Noreturn void first_process(const struct record *c, int sync, const int 
     char go;
     int in, count = 1;
     if (read(3, &go, 1) != 1) _exit(125);               /* the monitor has put this process into its control group */
-    if (unshare(CLONE_NEWCGROUP)) die_errno("%s", "no control group namespace");
+    if (unshare(CLONE_NEWCGROUP)) die_errno("%s", "no control group namespace");   /* check: guestos/test_box.py::test_what_a_container_sees */
     const char *host = get(c, "hostname");
     if (sethostname(host, strlen(host))) die_errno("%s", "can't set the host name");
     net_inside(c);

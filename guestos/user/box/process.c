@@ -58,7 +58,7 @@ static void become(const char *user) {
     char **row = account("/etc/passwd", name);
     if (group) gid = number("/etc/group", group);
     else if (row) gid = strtoul(row[3], NULL, 10);
-    if (setgroups(1, &(gid_t){ gid }) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid)) die_errno("can't become user %s", user);
+    if (setgroups(1, &(gid_t){ gid }) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid)) die_errno("can't become user %s", user);   /* check: guestos/test_box.py::test_capabilities_and_privileges */
 }
 
 void process_restrict(const struct record *c) {
@@ -72,12 +72,12 @@ void process_restrict(const struct record *c) {
     }
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     become(get(c, "user"));
-    if (getuid()) set = 0;                              /* as exec would have it */
+    if (getuid()) set = 0;                              /* as exec would have it */ /* check: guestos/test_box.py::test_capabilities_and_privileges */
     /* Inheritable ones would outlive a change of user in programs with file capabilities: none (CVE-2022-27649). */
     struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
     struct __user_cap_data_struct data[2] = { { set, set, 0 }, { set >> 32, set >> 32, 0 } };
     if (syscall(SYS_capset, &header, data)) die_errno("%s", "can't set capabilities");
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) die_errno("%s", "no_new_privs");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) die_errno("%s", "no_new_privs");   /* check: guestos/test_box.py::test_capabilities_and_privileges */
 }
 
 _Noreturn void process_exec(const struct record *c, char **argv) {
@@ -91,7 +91,7 @@ _Noreturn void process_exec(const struct record *c, char **argv) {
     sigprocmask(SIG_SETMASK, &none, NULL);
     close_from(4);
     for (char **e = env; *e; e++) if (!strncmp(*e, "PATH=", 5)) path = strdup(*e + 5);
-    seccomp_install(capabilities_of(c));
+    seccomp_install(capabilities_of(c));   /* check: guestos/test_box.py::test_capabilities_and_privileges */
     if (strchr(argv[0], '/')) execve(argv[0], argv, env), error = errno;
     else for (char *part; error == ENOENT && path && (part = strsep(&path, ":"));) execve(text("%s/%s", *part ? part : ".", argv[0]), argv, env), error = errno;
     dprintf(error_fd, "%scan't run %s: %s%s", error_fd == 2 ? "box: " : "", argv[0], strerror(error), error_fd == 2 ? "\n" : "");

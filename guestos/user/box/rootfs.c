@@ -19,14 +19,14 @@ static int reach(const char *path, bool file) {
         struct stat st;
         bool last = !rest || !rest[strspn(rest, "/")];
         if (!*part || !strcmp(part, ".")) continue;
-        if (!strcmp(part, "..")) die("%s: a container's path has no ..", path);
+        if (!strcmp(part, "..")) die("%s: a container's path has no ..", path);   /* check: guestos/test_box.py::test_a_containers_paths_do_not_climb */
         if (fstatat(at, part, &st, AT_SYMLINK_NOFOLLOW)) {
             int made = last && file ? mknodat(at, part, S_IFREG | 0644, 0) : mkdirat(at, part, 0755);
             if (made) die_errno("can't make %s in the container", path);
         }
         int next = openat(at, part, O_PATH | O_NOFOLLOW | O_CLOEXEC);
         if (next < 0 || fstat(next, &st)) die_errno("%s in the container", path);
-        if (S_ISLNK(st.st_mode)) die("%s in the container leads through a symbolic link", path);
+        if (S_ISLNK(st.st_mode)) die("%s in the container leads through a symbolic link", path);   /* check: guestos/test_box.py::test_a_volume_is_never_put_behind_a_link */
         if (!last && !S_ISDIR(st.st_mode)) die("%s in the container: not a directory", path);
         close(at);
         at = next;
@@ -86,7 +86,7 @@ static void hide(void) {
     static const char *const fixed[] = { "/proc/sys", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/sysrq-trigger" };
     struct stat st;
     int null = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (null < 0 || fstat(null, &st) || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)) die("the container's /dev/null is not device 1:3");
+    if (null < 0 || fstat(null, &st) || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)) die("the container's /dev/null is not device 1:3");   /* check: C31 */
     for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++) {
         if (lstat(hidden[i], &st)) continue;
         if (S_ISDIR(st.st_mode)) mount_at(hidden[i], "tmpfs", SAFE | MS_NOEXEC | MS_RDONLY, "size=0,mode=555");
@@ -154,13 +154,13 @@ void rootfs_enter(const struct record *c, const char *directory) {
         close(sources[i]);
         free(to);
     }
-    hide();
-    if (fchdir(old) || umount2(".", MNT_DETACH) || chdir("/")) die_errno("%s", "can't detach the old root");
+    hide();   /* check: guestos/test_box.py::test_what_a_container_may_not */
+    if (fchdir(old) || umount2(".", MNT_DETACH) || chdir("/")) die_errno("%s", "can't detach the old root");   /* check: guestos/test_box.py::test_what_a_container_may_not */
     close(old);
     if (stat("/", &now) || now.st_dev != inside.st_dev || now.st_ino != inside.st_ino || !getcwd(where, sizeof(where)) || strcmp(where, "/"))
         die("the container's root is not what was to be mounted there");
     if (access(get(c, "workdir"), F_OK)) close(reach(get(c, "workdir"), false));
-    if (is_set(c, "read-only") && mount(NULL, "/", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NODEV, NULL)) die_errno("%s", "can't make the root read-only");
+    if (is_set(c, "read-only") && mount(NULL, "/", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NODEV, NULL)) die_errno("%s", "can't make the root read-only");   /* check: guestos/test_box.py::test_a_read_only_root_and_volumes */
 }
 
 int console_open(int channel) {

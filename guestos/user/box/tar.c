@@ -69,7 +69,7 @@ bool tar_next(struct stream *s, struct entry *e) {
     for (;;) {
         stream_exactly(s, &h, 512);
         if (!h.name[0] && !memcmp(&h, (char[512]){ 0 }, 512)) return false;
-        if (!sum_is_right(&h)) bad(s, "the checksum of a header is wrong");
+        if (!sum_is_right(&h)) bad(s, "the checksum of a header is wrong");   /* check: guestos/test_box.py::test_a_header_whose_checksum_is_wrong */
         uint64_t size = number(s, h.size, 12);
         if (size > 1ull << 40) bad(s, "a size is too large");
         if (h.type == 'L') extra.name = contents(s, size, NAME_MAX_HERE);

@@ -50,7 +50,7 @@ static u8 *copy_of(u64 block) {
 }
 
 bool disk_move(u64 at, u8 *bytes, size_t n, bool write) {
-    if (n > size - at) return false;
+    if (n > size - at) return false;   /* check: V20 */
     if (mode != DISK_COPY) return file_move(at, bytes, n, write);
     while (n) {
         size_t offset = at % BLOCK, some = MIN(n, BLOCK - offset);

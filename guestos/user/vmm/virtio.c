@@ -56,8 +56,8 @@ static void set_status(u32 value) {
         return;
     }
     /* Who takes what isn't offered, or leaves VERSION_1 out, is refused. */
-    if (device.driver_features & ~features() || !(device.driver_features & FEATURE_VERSION_1)) value &= ~FEATURES_OK;
-    if (!((value | device.status) & FEATURES_OK)) value &= ~DRIVER_OK;
+    if (device.driver_features & ~features() || !(device.driver_features & FEATURE_VERSION_1)) value &= ~FEATURES_OK;   /* check: guestos/test_vmm.py::test_no_request_breaks_the_device */
+    if (!((value | device.status) & FEATURES_OK)) value &= ~DRIVER_OK;   /* check: guestos/test_vmm.py::test_no_request_breaks_the_device */
     device.status |= value & 0xff & ~NEEDS_RESET;           /* only a reset clears bits */
     device.queue.indirect = device.driver_features & FEATURE_INDIRECT;
 }

@@ -28,7 +28,7 @@ static void shift(struct part *part, u8 *bytes, u32 n, bool in) {
 
 static bool transfer(struct part *part, int count, u64 sector, bool write) {
     u64 at = sector * SECTOR;
-    if (sector > disk_sectors()) return false;
+    if (sector > disk_sectors()) return false;   /* check: V20 */
     for (; count; count--, part++) {
         if (!disk_move(at, part->at, part->bytes, write)) return false;
         at += part->bytes;
@@ -39,7 +39,7 @@ static bool transfer(struct part *part, int count, u64 sector, bool write) {
 const char *block_request(struct chain *c, u32 *written) {
     struct { u32 type, reserved; u64 sector; } header;
     struct part *out = c->part + c->readable, *last = out + c->writable - 1;
-    if (c->read_bytes < sizeof(header) || !c->write_bytes) return "block request without header or status";
+    if (c->read_bytes < sizeof(header) || !c->write_bytes) return "block request without header or status";   /* check: V20 */
     shift(c->part, (u8 *)&header, sizeof(header), false);
     /* The status is the last byte that may be written, wherever data before it end. */
     while (!last->bytes) last--;

@@ -22,7 +22,7 @@ const char *queue_pending(const struct queue *q, unsigned *count) {
     *count = 0;
     if (!q->ready) return NULL;
     if (!read_u16(q->available + 2, &index)) return "available ring outside memory";
-    if ((u16)(index - q->seen) > q->size) return "available index further ahead than the queue is long";
+    if ((u16)(index - q->seen) > q->size) return "available index further ahead than the queue is long";   /* check: V20 */
     *count = (u16)(index - q->seen);
     return NULL;
 }
@@ -36,22 +36,22 @@ const char *queue_pop(struct queue *q, struct chain *c) {
     *c = (struct chain){ .head = index };
     for (u32 budget = q->size;; budget--) {
         struct descriptor d, *at = index < size ? ram_at(table + 16ul * index, sizeof(d)) : NULL;
-        if (!at) return "descriptor outside its table or memory";
-        if (!budget) return "descriptor chain that is longer than the queue, or loops";
+        if (!at) return "descriptor outside its table or memory";   /* check: V20 */
+        if (!budget) return "descriptor chain that is longer than the queue, or loops";   /* check: V20 */
         memcpy(&d, at, sizeof(d));
         asm volatile("" ::: "memory");
         if (d.flags & INDIRECT) {
-            if (inside || d.flags & NEXT || !q->indirect) return "indirect descriptor where none may be";
-            if (!d.length || d.length % 16) return "indirect table of no whole number of descriptors";
+            if (inside || d.flags & NEXT || !q->indirect) return "indirect descriptor where none may be";   /* check: V20 */
+            if (!d.length || d.length % 16) return "indirect table of no whole number of descriptors";   /* check: V20 */
             table = d.address, size = MIN(d.length / 16, 65536u), index = 0, inside = true;
             continue;
         }
         bool writes = d.flags & WRITE;
         u64 *total = writes ? &c->write_bytes : &c->read_bytes;
-        if (c->writable && !writes) return "readable descriptor after a writable one";
-        if ((*total += d.length) > CHAIN_BYTES) return "descriptor chain of more than 16 MiB";
+        if (c->writable && !writes) return "readable descriptor after a writable one";   /* check: V20 */
+        if ((*total += d.length) > CHAIN_BYTES) return "descriptor chain of more than 16 MiB";   /* check: V20 */
         struct part part = { ram_at(d.address, d.length), d.length };
-        if (!part.at) return "buffer outside memory";
+        if (!part.at) return "buffer outside memory";   /* check: V20 */
         c->part[c->readable + c->writable] = part;
         writes ? c->writable++ : c->readable++;
         if (!(d.flags & NEXT)) break;
@@ -64,7 +64,7 @@ const char *queue_pop(struct queue *q, struct chain *c) {
 const char *queue_push(struct queue *q, const struct chain *c, u32 written) {
     u32 *entry = ram_at(q->used + 4 + 8 * (q->done % q->size), 8);
     u16 *index = ram_at(q->used + 2, 2);
-    if (!entry || !index) return "used ring outside memory";
+    if (!entry || !index) return "used ring outside memory";   /* check: V20 */
     entry[0] = c->head, entry[1] = written;
     __atomic_store_n(index, ++q->done, __ATOMIC_RELEASE);
     return NULL;

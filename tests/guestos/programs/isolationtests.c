@@ -49,6 +49,26 @@ static void with_descriptors_closed_nothing_does(void) {
     char at[64];
     CHECK(syscall(SYS_getcwd, at, sizeof(at)) > 0 && at[0] == '/');     /* "(unreachable)..." stands elsewhere */
 }
+/* Masking /tmp/secret with what is called null, once a link and once the device (CVE-2025-31133). */
+static void a_masks_link_shows_what_it_leads_to(void) {
+    own_tree();
+    CHECK(close(open("/tmp/secret", O_CREAT | O_WRONLY, 0600)) == 0 && close(open("/tmp/other", O_CREAT | O_WRONLY, 0600)) == 0);
+    CHECK(symlink("/tmp/other", "/tmp/null") == 0 && mount("/tmp/null", "/tmp/secret", NULL, MS_BIND, NULL) == 0);
+    int fd = open("/tmp/secret", O_WRONLY);
+    struct stat st;
+    CHECK(fd >= 0 && write(fd, "mine", 4) == 4 && stat("/tmp/other", &st) == 0 && st.st_size == 4);
+}
+static int is_null(const char *path) {
+    struct stat st;
+    int fd = open(path, O_PATH | O_NOFOLLOW);
+    return fd >= 0 && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == 0x103;
+}
+static void a_masks_source_can_be_told_from_a_link(void) {
+    own_tree();
+    CHECK(symlink("/dev/null", "/tmp/null") == 0 && !is_null("/tmp/null"));
+    CHECK(mknod("/tmp/zero", S_IFCHR | 0666, 0x105) == 0 && !is_null("/tmp/zero"));
+    CHECK(mknod("/tmp/real", S_IFCHR | 0666, 0x103) == 0 && is_null("/tmp/real"));
+}
 static void mounts_forbid(void) {
     own_tree();
     CHECK(mkdir("/tmp/m", 0755) == 0 && mount("m", "/tmp/m", "tmpfs", 0, NULL) == 0);
@@ -92,7 +112,7 @@ static void flags_that_are_not_there_fail(void) {
 
 static const struct property all[] = {
     T(a_second_chroot_leaves_the_first), T(but_not_a_pivoted_root), T(a_leaked_directory_leads_out), T(with_descriptors_closed_nothing_does),
-    T(mounts_forbid), T(a_bound_proc_sys_is_read_only), T(descriptors_without_cloexec_survive_exec), T(a_running_program_is_not_written),
+    T(a_masks_link_shows_what_it_leads_to), T(a_masks_source_can_be_told_from_a_link), T(mounts_forbid), T(a_bound_proc_sys_is_read_only), T(descriptors_without_cloexec_survive_exec), T(a_running_program_is_not_written),
     T(inheritable_capabilities_are_not_gained_by_files_without), T(flags_that_are_not_there_fail), { 0 }
 };
 

@@ -185,6 +185,22 @@ static void written_pages_are_logged(void) {
     CHECK(go() == KVM_EXIT_HLT && ioctl(vm, KVM_GET_DIRTY_LOG, &log) == 0 && !(map[0] & 1UL << 0x30) && map[0] & 1UL << 0x31);
 }
 
+/* What a monitor writes over the shared page between two runs is not what the kernel goes on with. */
+static void what_the_shared_page_says_is_not_believed(void) {
+    /* in eax, 0x60; mov edi, 0x10000000; movzx ebx, byte [rdi]; out 0x60, al; hlt */
+    MACHINE(0xe5, 0x60, 0xbf, 0, 0, 0, 0x10, 0x0f, 0xb6, 0x1f, 0xe6, 0x60, 0xf4);
+    CHECK(go() == KVM_EXIT_IO && run->io.direction == KVM_EXIT_IO_IN);
+    unsigned *data = (unsigned *)((char *)run + run->io.data_offset);
+    *data = 0x12345678;
+    run->exit_reason = KVM_EXIT_SHUTDOWN, run->io.direction = KVM_EXIT_IO_OUT, run->io.size = 255, run->io.count = ~0u, run->io.data_offset = 1UL << 40, run->io.port = 1;
+    CHECK(go() == KVM_EXIT_MMIO && regs().rax == 0x12345678 && !run->mmio.is_write);
+    run->mmio.data[0] = 0x5a;
+    run->exit_reason = KVM_EXIT_HLT, run->mmio.phys_addr = 0, run->mmio.len = ~0u, run->mmio.is_write = 1;
+    CHECK(go() == KVM_EXIT_IO && regs().rbx == 0x5a && run->io.direction == KVM_EXIT_IO_OUT && run->io.size == 1);
+    run->io.size = 255, run->io.count = ~0u;
+    CHECK(go() == KVM_EXIT_HLT && *(unsigned long *)memory == 0);
+}
+
 static void another_process_cannot_run_it(void) {
     MACHINE(0xf4);
     pid_t child = fork();
@@ -206,6 +222,43 @@ static void bad_arguments_are_refused(void) {
     CHECK(ioctl(kvm, 0x1234, 0) == -1 && errno == EINVAL);
     CHECK(ioctl(vm, 0x1234, 0) == -1 && errno == ENOTTY);
     CHECK(ioctl(vcpu, 0x1234, 0) == -1 && errno == EINVAL);
+}
+
+static void limits_are_kept(void) {
+    MACHINE(0xf4);
+    struct kvm_userspace_memory_region region = { .slot = 1, .flags = 1 << 10, .guest_phys_addr = MEMORY, .memory_size = 0x1000, .userspace_addr = (unsigned long)memory };
+    FAILS(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region), EINVAL);
+    region.flags = 0, region.slot = 1 << 20;
+    FAILS(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region), EINVAL);
+    region.slot = 1, region.memory_size = 0;                    /* taken away, and not there */
+    FAILS(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region), EINVAL);
+    region.memory_size = 0x1000, region.userspace_addr = 0xffff800000000000;
+    FAILS(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region), EINVAL);
+    FAILS(ioctl(vm, KVM_CREATE_VCPU, 1 << 20), EINVAL);
+    struct kvm_sregs s, good;
+    CHECK(ioctl(vcpu, KVM_GET_SREGS, &good) == 0);
+    s = good, s.efer |= 1 << 5;
+    FAILS(ioctl(vcpu, KVM_SET_SREGS, &s), EINVAL);
+    s = good, s.cr0 |= 1UL << 40;
+    FAILS(ioctl(vcpu, KVM_SET_SREGS, &s), EINVAL);
+    s = good, s.cr4 &= ~0x20;                                   /* long mode without PAE */
+    FAILS(ioctl(vcpu, KVM_SET_SREGS, &s), EINVAL);
+    struct kvm_msrs msrs = { .nmsrs = 256 };
+    FAILS(ioctl(vcpu, KVM_SET_MSRS, &msrs), E2BIG);
+    struct kvm_cpuid2 cpuid = { .nent = 100000 };
+    FAILS(ioctl(vcpu, KVM_SET_CPUID2, &cpuid), E2BIG);
+    CHECK(ioctl(vcpu, KVM_GET_SREGS, &s) == 0 && !memcmp(&s, &good, sizeof(s)) && go() == KVM_EXIT_HLT);
+}
+static void another_process_does_not_configure_it(void) {
+    MACHINE(0xf4);
+    pid_t child = fork();
+    if (!child) {
+        struct kvm_userspace_memory_region region = { .slot = 1, .guest_phys_addr = MEMORY, .memory_size = 0x1000, .userspace_addr = (unsigned long)memory };
+        FAILS(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region), EIO);
+        FAILS(ioctl(vcpu, KVM_RUN, 0), EIO);
+        _exit(0);
+    }
+    CHECK(exit_of(child) == 0 && go() == KVM_EXIT_HLT);
 }
 
 /* With the controllers in the kernel: what VMMs for Linux switch on. */
@@ -251,6 +304,8 @@ static void a_line_interrupts_through_the_controllers(void) {
     machine_with_controllers(code, sizeof(code));
     memcpy(memory + 0x11000, handler, sizeof(handler));
     CHECK(go() == KVM_EXIT_IO && run->io.port == 0x81);
+    struct kvm_irq_level none = { .irq = 100000, .level = 1 };
+    CHECK(ioctl(vm, KVM_IRQ_LINE, &none) < 0);
     struct kvm_irq_level line = { .irq = 5, .level = 1 };
     CHECK(ioctl(vm, KVM_IRQ_LINE, &line) == 0);
     CHECK(go() == KVM_EXIT_IO && run->io.port == 0x80 && ((char *)run)[run->io.data_offset] == 'b');
@@ -306,7 +361,7 @@ static const struct property all[] = {
     T(halt_is_an_exit), T(a_port_write_reaches_the_monitor), T(a_port_read_is_answered), T(a_string_goes_out_whole),
     T(an_access_outside_memory_is_the_monitors), T(memory_is_the_monitors_own), T(registers_are_kept), T(vector_registers_are_the_guests),
     T(a_triple_fault_shuts_down), T(cpuid_is_what_the_monitor_says), T(an_interrupt_is_taken_when_allowed), T(a_signal_ends_the_run),
-    T(written_pages_are_logged), T(another_process_cannot_run_it), T(bad_arguments_are_refused),
+    T(written_pages_are_logged), T(another_process_cannot_run_it), T(what_the_shared_page_says_is_not_believed), T(bad_arguments_are_refused), T(limits_are_kept), T(another_process_does_not_configure_it),
     T(a_line_interrupts_through_the_controllers), T(the_apic_timer_wakes_a_halted_guest), T(memory_that_changes_hands_is_followed), T(random_structures_do_no_harm), { 0 }
 };
 
