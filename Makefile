@@ -4,7 +4,7 @@
 #   make test     the whole suite                                      make fuzz    random instructions against Unicorn
 #   make build    compiled engine and guest, what has changed          make lint    ruff
 #   make fuzz-syscalls  random system calls in the guest               make mutants  every isolation check taken out once: is it missed?
-#   make clean    remove what was built (not .venv)                make docs    docs/syscalls.md, docs/isolation.md
+#   make clean    remove what was built (not .venv)                make docs    docs/syscalls.md, isolation.md, attacks.md
 #
 # Variables: PYTHON (3.11 or later), PYTEST (arguments, as PYTEST="-k paging"), FUZZ and BENCH (arguments), ENGINE=python.
 
@@ -91,6 +91,7 @@ build/guest/.built: $(GUEST_SOURCES) | $(VENV)/.installed
 docs: | $(VENV)/.installed
 	@$(BIN)/python -m guestos.syscalls --markdown >docs/syscalls.md
 	@$(BIN)/python -m tests.isolation.catalogue >docs/isolation.md
+	@$(BIN)/python -m tests.isolation.attacks >docs/attacks.md
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

@@ -95,3 +95,10 @@ def test_N1_a_secret_changes_nothing_outside(whole: Guest, inside: str):
 
 def test_the_manual_lists_them():
     assert (TESTS.parent / "docs" / "isolation.md").read_text() == markdown()
+
+
+def test_the_attack_matrix_is_what_the_manual_shows():
+    ours.require_compiled()
+    from tests.isolation import attacks
+
+    assert (TESTS.parent / "docs" / "attacks.md").read_text() == attacks.markdown()
