@@ -119,8 +119,16 @@ def markdown() -> str:
     for each in CATALOGUE:
         proofs = ", ".join(f"`{proof}`" for proof in each.proofs)
         lines.append(f"| {each.number} | {each.says} | {proofs}{'; ' if proofs and each.missing else ''}{f'not yet: {each.missing}' if each.missing else ''} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *SCORE]) + "\n"
 
+
+#: What `make mutants` last said.
+SCORE = (
+    "## Isolation mutation score", "",
+    "`make mutants` takes each marked check out of a copy of the tree, one at a time, and a test must notice. On 2026-11-24, 193 of 193 in 149 s:",
+    "kernel 144, runtime 18, VMM 14, processor 17. Not marked, for no test misses them: checks that stand behind another one (in `box`: the",
+    "capability sets before exec, the working directory, descriptors closed twice; in `vmm`: the width of register reads; `clear_user`; the level",
+    "in `cred_capable`; `ip_forward`).")
 
 if __name__ == "__main__":
     print(markdown(), end="")
