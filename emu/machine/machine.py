@@ -96,8 +96,23 @@ class Machine:
         self._leaving = self._interrupted = False
         self._quiet_until = 0
         self._idle_events = 0
+        self._kernel: bytes | None = None
+        self._guest: GuestView | None = None
         if kernel is not None:
             self.load(kernel, cmdline, modules)
+
+    @property
+    def guest(self) -> GuestView:
+        """What runs on the guest's kernel: processes, namespaces, containers, virtual machines (`emu.guest.view`).
+
+        Raises ImageError unless a kernel with debugging information is loaded."""
+        if self._guest is None:
+            from emu.guest.view import GuestView
+
+            if self._kernel is None:
+                raise ImageError("no kernel is loaded, so there are no processes to see", "give the guest's kernel (ringzero kernel build)")
+            self._guest = GuestView.on(self, self._kernel)
+        return self._guest
 
     def _make_engine(self, engine: str | EngineFactory | None, seed: int) -> Engine:
         if callable(engine):
@@ -123,6 +138,7 @@ class Machine:
         command line) pairs. Raises `ImageError`.
         """
         data, name = self._read(kernel)
+        self._kernel, self._guest = data, None
         parts = [(self._read(module)[0], arguments) for module, arguments in modules]
         line = " ".join(part for part in (cmdline, self.board.virtio_command_line()) if part)
         if data[0x202:0x206] == b"HdrS" and data[:4] != b"\x7fELF":
