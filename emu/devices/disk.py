@@ -1,17 +1,26 @@
-"""Disk backend: a raw image file, written only when asked to, else under an overlay kept in memory."""
+"""Disk backend: a raw image file, written only when asked to, else under an overlay kept in memory.
+
+What was written since the last flush is in a volatile cache, as in a real disk's: a power cut may lose any of it.
+"""
 
 from __future__ import annotations
 
+import copy
 import errno
 import fcntl
 import os
+import random
 import stat
 from collections.abc import Callable
+from typing import Any
 
 from emu.errors import DiskError
 
 SECTOR = 512
 _BLOCK = 4096
+
+#: So many contents of a block since the last flush are remembered: the first, which is durable, and the latest.
+_VERSIONS = 8
 
 
 class Disk:
@@ -29,6 +38,8 @@ class Disk:
         self.failure: DiskError | None = None
         self.on_failure: Callable[[], None] = lambda: None
         self.overlay: dict[int, bytes] = {}      # blocks are replaced, never changed, so that a copy of it is a snapshot
+        # What the blocks written since the last flush held then (None: the image's), and after each write but the last.
+        self.unflushed: dict[int, tuple[bytes | None, ...]] = {}
         self._fd = -1
         try:
             fd = os.open(self.path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -117,18 +128,21 @@ class Disk:
         while position < len(data):
             block, within = divmod(offset + position, _BLOCK)
             count = min(_BLOCK - within, len(data) - position)
-            changed = self.overlay.get(block)
+            before = changed = self.overlay.get(block)
             if changed is None:
                 base = self.read(block * _BLOCK, min(_BLOCK, self.size - block * _BLOCK))
                 if base is None:
                     return False
                 changed = base
+            versions = self.unflushed.get(block, ())
+            self.unflushed[block] = (*versions, before) if len(versions) < _VERSIONS else (versions[0], *versions[2:], before)
             self.overlay[block] = changed[:within] + data[position : position + count] + changed[within + count :]
             position += count
         return True
 
     def flush(self) -> bool:
-        """Make earlier writes durable on the host."""
+        """Make earlier writes durable: no power cut loses them."""
+        self.unflushed.clear()
         if self.writable:
             try:
                 os.fsync(self._fd)
@@ -137,19 +151,70 @@ class Disk:
                 return False
         return True
 
+    def power_cut(self, seed: int) -> Disk:
+        """The disk as it might be found if the power failed now; this one goes on.
+
+        What was flushed is there. Of what was written since, each 512-byte sector holds what it held at the flush or
+        what some later write gave it, as chosen by `seed`: which is what any order of writing the cache out can
+        leave. The medium never leaves half a sector. Raises DiskError for a disk that is written in place.
+        """
+        if self.writable:
+            raise DiskError(f"disk image {self.path!r} is written in place, so what it held at the last flush is gone",
+                            "make the disk without writable=True, or from a copy of the image")
+        chosen = random.Random(seed)
+        kept, run = chosen.choice((0, 0.1, 0.5, 0.9, 1)), chosen.choice((1, 8, 64))     # neighbours may share their fate
+        fates: dict[int, float] = {}
+        found = copy.copy(self)
+        found._fd, found.on_failure = os.dup(self._fd), lambda: None
+        found.overlay, found.unflushed = dict(self.overlay), {}
+        for block, before in sorted(self.unflushed.items()):
+            versions = [self._contents(block, data) for data in (*before, self.overlay[block])]
+            sectors = []
+            for at in range(0, len(versions[0]), SECTOR):
+                group = (block * _BLOCK + at) // SECTOR // run
+                if group not in fates:
+                    fates[group] = chosen.random() if chosen.random() < kept else -1
+                which = 0 if fates[group] < 0 else 1 + int(fates[group] * len(before))
+                sectors.append(versions[which][at : at + SECTOR])
+            found.overlay[block] = b"".join(sectors)
+        return found
+
+    def _contents(self, block: int, data: bytes | None) -> bytes:
+        """`data`, or what the image holds in `block`."""
+        if data is not None:
+            return data
+        length = min(_BLOCK, self.size - block * _BLOCK)
+        return os.pread(self._fd, length, block * _BLOCK).ljust(length, b"\0")
+
+    def export(self, path: str | os.PathLike) -> None:
+        """Write what the disk holds now to the raw image `path`. Raises OSError."""
+        with open(path, "wb") as image:
+            for at in range(0, self.size, 1 << 20):
+                data = self.read(at, min(1 << 20, self.size - at))
+                if data is None:
+                    raise self.failure or DiskError(f"can't read disk image {self.path!r}")
+                image.write(data)
+
     def close(self) -> None:
         """Release the file; later accesses fail as if the disk were gone."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
-    def save(self) -> dict[int, bytes]:
-        """The overlay: block number (of 4096 bytes) to contents."""
-        return dict(sorted(self.overlay.items()))
+    def __enter__(self) -> Disk:
+        return self
 
-    def load(self, overlay: dict[int, bytes]) -> None:
-        """Continue with an overlay from `save`."""
-        self.overlay = {block: bytes(data) for block, data in overlay.items()}
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def save(self) -> dict[str, Any]:
+        """The overlay, block number (of 4096 bytes) to contents, and what of it is not flushed."""
+        return {"overlay": dict(sorted(self.overlay.items())), "unflushed": dict(sorted(self.unflushed.items()))}
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Continue with what `save` gave."""
+        self.overlay = {block: bytes(data) for block, data in saved["overlay"].items()}
+        self.unflushed = {block: tuple(versions) for block, versions in saved["unflushed"].items()}
 
     def _fail(self, verb: str, error: OSError) -> None:
         self.failure = DiskError(

@@ -530,6 +530,14 @@ class Machine:
         Not from inside a callback. Raises `ConfigurationError` on a machine that writes to its disk image."""
         return self.snapshots.take(name)
 
+    def power_cut(self, seed: int) -> Disk:
+        """The disk as it might be found if the power failed now (`Disk.power_cut`), to boot another machine from or to
+        `export`, and then to be closed; this machine goes on. Raises ConfigurationError without a disk, DiskError if it
+        is written in place."""
+        if self.disk is None:
+            raise ConfigurationError("this machine has no disk that a power cut could harm", "make it with a disk")
+        return self.disk.power_cut(seed)
+
     def outside_state(self) -> dict[str, Any]:
         """What a snapshot keeps beside CPU, RAM and disk, as plain data."""
         return {"base": self.clock.base, "ended": self._ended, "console": bytes(self.console), "search_from": self._search_from,

@@ -29,7 +29,7 @@ class Snapshot:
         self._machine = machine
         self._engine = machine.engine.quick_state()
         self._outside = pickle.dumps(machine.outside_state(), pickle.HIGHEST_PROTOCOL)
-        self._overlay = {} if machine.disk is None else dict(machine.disk.overlay)
+        self._disk = None if machine.disk is None else (dict(machine.disk.overlay), dict(machine.disk.unflushed))
         self._across: dict[int, bytes] = {}     # contents of the side (this one's or the parent's) where RAM is not
 
     @property
@@ -81,7 +81,7 @@ class Snapshots:
         self.current = snapshot
         machine.engine.load_quick_state(snapshot._engine)
         if machine.disk is not None:
-            machine.disk.overlay = dict(snapshot._overlay)
+            machine.disk.overlay, machine.disk.unflushed = map(dict, snapshot._disk)
         machine.load_outside_state(pickle.loads(snapshot._outside))
 
     def drop(self, snapshot: Snapshot) -> None:

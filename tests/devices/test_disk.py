@@ -112,3 +112,77 @@ def test_an_image_that_shrinks_reads_as_zeros(image):
     os.truncate(image, 512)
     assert disk.read(256, 512) == bytes(range(256)) + bytes(256)
     disk.close()
+
+
+def test_a_power_cut_takes_only_what_was_not_flushed(image):
+    disk = Disk(image)
+    disk.write(0, b"durable!" * 1024)
+    assert disk.flush()
+    disk.write(0, b"first..." * 128)
+    disk.write(0, b"second.." * 64)
+    disk.write(12288, b"new....." * 512)
+    allowed = [{0: {b"durable!", b"first...", b"second.."}, 1: {b"durable!", b"first..."}}.get(sector) or
+               ({b"durable!"} if sector < 16 else {bytes(range(8)), b"new....."} if sector >= 24 else {bytes(range(8))}) for sector in range(32)]
+    seen = [set() for _ in allowed]
+    for seed in range(200):
+        found = disk.power_cut(seed)
+        for sector in range(32):
+            data = found.read(512 * sector, 512)
+            assert data[:8] * 64 == data or data == bytes(range(256)) * 2, "no sector is torn"
+            seen[sector].add(data[:8])
+        again = disk.power_cut(seed)
+        assert again.save() == found.save() and not found.unflushed, "the seed says all"
+        again.close()
+        found.close()
+    assert seen == allowed, "all that is possible happens, and nothing else"
+    assert disk.read(0, 8) == b"second..", "the disk itself goes on"
+    assert disk.flush()
+    found = disk.power_cut(1)
+    assert found.read(0, 16384) == disk.read(0, 16384)
+    found.close()
+    disk.close()
+
+
+def test_a_power_cut_may_lose_the_earlier_write_and_keep_the_later(image):
+    disk = Disk(image)
+    disk.write(0, bytes(512))
+    disk.write(8192, bytes(512))
+    outcomes = set()
+    for seed in range(100):
+        found = disk.power_cut(seed)
+        outcomes.add((found.read(0, 512) == bytes(512), found.read(8192, 512) == bytes(512)))
+        found.close()
+    assert len(outcomes) == 4
+    disk.close()
+
+
+def test_a_block_written_often_keeps_its_durable_contents(image):
+    disk = Disk(image)
+    for n in range(1000):
+        disk.write(0, n.to_bytes(2, "big") * 256)
+    assert len(disk.unflushed[0]) < 10
+    seen = set()
+    for seed in range(100):
+        found = disk.power_cut(seed)
+        seen.add(found.read(0, 2))
+        found.close()
+    assert {b"\0\1", (999).to_bytes(2, "big")} <= seen
+    disk.close()
+
+
+def test_what_a_power_cut_left_can_be_written_to_an_image(image, tmp_path):
+    disk = Disk(image)
+    disk.write(5000, b"changed")
+    disk.flush()
+    found = disk.power_cut(7)
+    found.export(tmp_path / "found.img")
+    assert (tmp_path / "found.img").read_bytes() == disk.read(0, 16384)
+    found.close()
+    disk.close()
+
+
+def test_no_power_cut_for_a_disk_written_in_place(image):
+    disk = Disk(image, writable=True)
+    with pytest.raises(DiskError, match="written in place"):
+        disk.power_cut(1)
+    disk.close()

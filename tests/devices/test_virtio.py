@@ -139,6 +139,49 @@ def test_many_requests_in_one_notification_wrap_the_ring(bench):
     assert blk.used()[-1] == (2, 513)
 
 
+FLUSH, CONFIG_WCE = 1 << 9, 1 << 11
+
+
+def lost(disk) -> bool:
+    """Is there a power cut that takes something?"""
+    return bool(disk.unflushed)
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["version-2", "legacy"])
+def test_the_write_cache(image, legacy):
+    with_cache = Disk(image)
+    bench = Bench(disk=with_cache, legacy_virtio=legacy)
+    assert bench.bus.mmio_read(BLK + 0x10, 4) & (FLUSH | CONFIG_WCE) == FLUSH | CONFIG_WCE
+
+    blk = BlockDriver(bench.bus, BLK, legacy=legacy, features=FLUSH | CONFIG_WCE)
+    assert blk.register(0x120) & 0xff == 1
+    assert blk.write(5, bytes(512)) == 0 and lost(with_cache)
+    assert blk.request(4, 0)[0] == 0 and not lost(with_cache)
+
+    assert blk.write(6, bytes(512)) == 0 and lost(with_cache)
+    bench.bus.mmio_write(BLK + 0x120, 1, 0)                     # write through: what is cached is flushed, too
+    assert bench.bus.mmio_read(BLK + 0x120, 1) == 0 and not lost(with_cache)
+    assert blk.write(7, bytes(512)) == 0 and not lost(with_cache)
+    saved = bench.board.blk.save()
+    assert saved["write_through"] and bench.board.blk.quick_save()
+    bench.bus.mmio_write(BLK + 0x120, 1, 1)
+    assert blk.write(8, bytes(512)) == 0 and lost(with_cache)
+    bench.board.blk.load(saved)
+    assert not lost(with_cache) and blk.write(8, bytes(512)) == 0 and not lost(with_cache)
+
+    blk = BlockDriver(bench.bus, BLK, legacy=legacy, features=FLUSH)
+    assert blk.register(0x120) & 0xff == 1, "a reset turns the cache on again"
+    bench.bus.mmio_write(BLK + 0x120, 1, 0)                     # not negotiated: no effect
+    assert blk.write(9, bytes(512)) == 0 and lost(with_cache)
+
+    with_cache.flush()
+    for features in (0, CONFIG_WCE):                            # a driver that can't flush need not
+        blk = BlockDriver(bench.bus, BLK, legacy=legacy, features=features)
+        assert blk.register(0x120) & 0xff == 0
+        assert blk.write(10, bytes(512)) == 0 and not lost(with_cache)
+    with_cache.close()
+
+
 def harm_loop(blk):
     blk.descriptor(0, 0, blk.buffers, 16, NEXT, 1)
     blk.descriptor(1, 0, blk.buffers, 16, NEXT, 0)

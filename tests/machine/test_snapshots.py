@@ -142,3 +142,26 @@ def test_disk_console_and_end_go_back_too(tmp_path):
     machine.restore(snapshot)
     assert disk.read(98, 10) == b"\0\0before\0\0" and not machine.console and machine.digest() == digest
     assert machine.run().reason is Reason.POWER_OFF and bytes(machine.console) == b"A"
+
+
+def test_a_power_cut_is_as_of_the_snapshot(tmp_path):
+    image = tmp_path / "disk.img"
+    image.write_bytes(bytes(1 << 20))
+    with Machine("4M", disk=image) as machine:
+        machine.disk.write(0, b"a" * 512)
+        snapshot = machine.snapshot()
+        machine.disk.flush()
+        machine.disk.write(0, b"b" * 512)
+
+        def found() -> set[bytes]:
+            disks = [machine.power_cut(seed) for seed in range(40)]
+            first = {disk.read(0, 1) for disk in disks}
+            for disk in disks:
+                disk.close()
+            return first
+
+        assert found() == {b"a", b"b"}
+        machine.restore(snapshot)
+        assert found() == {b"a", b"\0"}
+    with pytest.raises(ConfigurationError, match="no disk"):
+        Machine("4M").power_cut(1)
