@@ -4,6 +4,7 @@
 #   make test     the whole suite                                      make fuzz    random instructions against Unicorn
 #   make build    compiled engine and guest, what has changed          make lint    ruff
 #   make fuzz-syscalls  random system calls in the guest               make mutants  every isolation check taken out once: is it missed?
+#   make powercut  the power cut at 1,000 instants: is all there that was synced?
 #   make clean    remove what was built (not .venv)                make docs    docs/syscalls.md, isolation.md, attacks.md
 #
 # Variables: PYTHON (3.11 or later), PYTEST (arguments, as PYTEST="-k paging"), FUZZ and BENCH (arguments), ENGINE=python.
@@ -22,7 +23,7 @@ ENGINE_SOURCES := setup.py $(shell find cext emu/isa emu/cpu emu/engines -name '
 	-not -path '*/generated/*' -o -name '*.pxi' -not -path '*/generated/*' -o -name '*.in' -o -name v128.pxd)
 GUEST_SOURCES := $(shell find guestos -type f -not -name '*.pyc')
 
-.PHONY: demo test bench fuzz fuzz-syscalls mutants build engine guest docs lint clean help
+.PHONY: demo test bench fuzz fuzz-syscalls mutants powercut build engine guest docs lint clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -48,6 +49,10 @@ fuzz-syscalls: build
 # MUTANTS="--only C17 --jobs 4" says which, and how many at once.
 mutants: build
 	$(BIN)/python -m tests.mutants $(MUTANTS)
+
+# CUTS="--instants 10000 --seed 7 --jobs 4" says how many, where to begin, and how many machines at once.
+powercut: build
+	$(BIN)/python -m tests.guestos.powercut $(CUTS)
 
 build: engine guest
 engine: build/engine.built

@@ -69,7 +69,8 @@ int ext2_journal_commit(struct ext2 *fs) {
     }
     super->sequence = be32(be32(super->sequence) + 1);
     super->start = super->first;
-    put(fs, &batch, 0, super);
+    /* Durable before any block is, which else would count as the last transaction's: its descriptor and commit may stay. */
+    if ((batch.error = ext2_write_now(fs, fs->journal_super))) return batch.error;
     while (left) {
         u32 count = MIN(left, per);
         struct tag *tag = (struct tag *)(begin_block(fs, DESCRIPTOR) + 1);
