@@ -439,13 +439,12 @@ TEST(mremap_shrinks) {
     CHECK(readable(p) && !readable(p + PAGE));
 }
 TEST(mremap_moves_to_a_fixed_place) {
-    char *p = pages(2, RW), *q = pages(4, RW);
+    char *p = pages(2, RW), *q = pages(4, RW), *r = pages(4, PROT_NONE);   /* all now: a later one may lie where p was */
     p[PAGE] = 'm';
     q[PAGE] = 'q';
     q[2 * PAGE] = 'r';
     GIVES(mremap(p, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, q), q);
     CHECK(q[PAGE] == 'm' && q[2 * PAGE] == 'r' && !readable(p));
-    char *r = pages(4, PROT_NONE);
     GIVES(mremap(q, 2 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, r), r);
     CHECK(r[PAGE] == 'm' && !r[3 * PAGE]);
     GIVES(mremap(r, 4 * PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, p), p);

@@ -107,7 +107,7 @@ print(len(poll.poll()), os.eventfd_read(event))
 # A shell on a pseudo-terminal.
 pid, master = os.forkpty()
 if not pid:
-    os.execv("/bin/sh", ["sh", "-c", 'test -t 0 && tty | sed "s/[0-9]*$/N/"; stty size; read line; echo "<$line>"; sleep 100'])
+    os.execv("/bin/sh", ["sh", "-c", 'test -t 0 && tty | sed "s/[0-9]*$/N/"; stty size; read line; echo "<$line>"; exec cat'])
 out = b""
 def until(text):
     global out
@@ -116,6 +116,8 @@ def until(text):
 until(b"0 0\r\n")
 os.write(master, b"typing\x7f\x7fed\n")
 until(b">\r\n")
+os.write(master, b"again\n")
+until(b"again\r\nagain\r\n")     # the second is cat's: from here on ^C finds no shell that might have caught it
 fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 80, 0, 0))
 os.write(master, b"\x03")
 _, status = os.waitpid(pid, 0)

@@ -187,7 +187,7 @@ static void slaves_see_when_the_master_is_gone(void) {
     open_pair();
     int pid = fork(), pid2;
     if (!pid) { close(master); nap(0); _exit(read(slave, text, 1) == -1 && errno == EIO ? 0 : 1); }
-    if (!(pid2 = fork())) { close(master); struct pollfd p = { slave, POLLIN, 0 }; _exit(poll(&p, 1, 5000) == 1 && p.revents & POLLHUP ? 0 : 1); }
+    if (!(pid2 = fork())) { close(master); struct pollfd p = { slave, 0, 0 }; _exit(poll(&p, 1, 5000) == 1 && p.revents & POLLHUP ? 0 : 1); }
     nap(10);
     put(master, "lost\n");
     close(master);

@@ -194,13 +194,15 @@ static int a_live_queue_stays_where_it_is(void) {
     return used.index == 1 && status == 0 && !(get(STATUS) & NEEDS_RESET);
 }
 static int nothing_past_the_configuration(void) {
+    set(0x14, 0);
+    u32 length = get(0x10) & 1 << 11 ? 36 : 24;     /* VIRTIO_BLK_F_CONFIG_WCE: as far as the byte `writeback` and its padding */
     for (u64 a = DISK + 0x100; a <= DISK + 0x1fc; a++) {
         u8 b; u16 w; u32 l;
         asm volatile("movb (%1), %0" : "=r"(b) : "r"(a) : "memory");
         asm volatile("movw (%1), %0" : "=r"(w) : "r"(a) : "memory");
         asm volatile("movl (%1), %0" : "=r"(l) : "r"(a) : "memory");
         u64 past = a - DISK - 0x100;
-        if ((past + 4 > 24 && l) || (past + 2 > 24 && w) || (past + 1 > 24 && b)) return 0;
+        if ((past + 4 > length && l) || (past + 2 > length && w) || (past + 1 > length && b)) return 0;
     }
     return 1;
 }
