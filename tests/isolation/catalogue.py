@@ -65,7 +65,7 @@ CATALOGUE = (
     _p("C34", "dropping from the bounding set bites at exec", "nstests:a_dropped_bounding_set_bites_at_exec"),
     _p("C35", "a filter needs no_new_privs or the capability; no_new_privs stays", "seccomptests:users_need_no_new_privs", "seccomptests:no_new_privs_stays"),
     _p("C36", "filters survive fork and exec, and only accumulate", "seccomptests:filters_survive_fork_and_exec", "seccomptests:filters_accumulate"),
-    _p("C37", "a running program is not written", "isolationtests:a_running_program_is_not_written", "exectests:what_runs_is_not_written",
+    _p("C37", "a running program is not written", "isolationtests:a_running_program_is_not_written", "exectests:what_runs_is_not_written", "overlaytests:what_runs_from_it_is_not_written",
        f"{_BOX}test_the_runtimes_file_is_not_reachable"),
     _p("C38", "only listed devices open", "cgrouptests:only_listed_devices_open"),
     _p("C39", "pids.max: the fork past it is EAGAIN, outside forks work", "controllertests:the_fork_past_the_limit_fails", "controllertests:a_fork_bomb_stays_inside"),

@@ -90,7 +90,7 @@ void file_put(struct file *file) {
     if (file->inode->locks) locks_release(file->inode, file);
     if (file->ops->release) file->ops->release(file);
     struct path path = file->path;
-    file->inode->writers -= file->writer;
+    file_inode(file)->writers -= file->writer;
     if (file->writer > 0) path.mnt->writers--;
     inode_put(file->inode);
     if (path.mnt) path_put(&path);

@@ -36,10 +36,10 @@ struct file *vfs_open_path(const struct path *path, u32 flags) {
     path_get(path);
     if (flags & O_PATH) return file;
     bool writer = (flags & O_ACCMODE) != O_RDONLY && S_ISREG(file->inode->mode);
-    int error = (writer || flags & O_TRUNC) && file->inode->writers < 0 ? -ETXTBSY : bind(file);
+    int error = bind(file);
     if (!error) {
         file->writer = writer;
-        file->inode->writers += writer;
+        file_inode(file)->writers += writer;
         path->mnt->writers += writer;
         return file;
     }
@@ -63,10 +63,11 @@ static int may_open(const struct path *path, u32 flags) {
     bool stored = S_ISREG(inode->mode) || S_ISDIR(inode->mode);
     int error = may & MAY_WRITE && stored ? mount_writable(path->mnt) : 0;   /* check: C29 */
     if (!error) error = inode_permission(inode, may);   /* check: captests */
-    if (!error && may & MAY_WRITE && stored) error = dentry_copy_up(path->dentry);
     if (error) return error;
     if (flags & O_NOATIME && current->cred.fsuid != inode->uid && !capable_over(inode, CAP_FOWNER)) return -EPERM;   /* check: accesstests */
-    return 0;
+    if (!(may & MAY_WRITE) || !stored) return 0;
+    if (inode->writers < 0) return -ETXTBSY;   /* check: C37 */
+    return dentry_copy_up(path->dentry);
 }
 
 static struct file *open_existing(const struct path *path, u32 flags) {
@@ -181,7 +182,7 @@ struct file *vfs_open_exec(int dirfd, const char *name, u32 at_flags) {
     else if ((error = inode_permission(inode, MAY_EXEC))) file = ERR_PTR(error);   /* check: exectests */
     else file = inode->writers > 0 ? ERR_PTR(-ETXTBSY) : vfs_open_path(&path, O_RDONLY);
     path_put(&path);
-    if (!IS_ERR(file)) file->inode->writers += file->writer = -1;
+    if (!IS_ERR(file)) file_inode(file)->writers += file->writer = -1;
     return file;
 }
 

@@ -340,7 +340,7 @@ struct file_ops {
 
 struct file {
     s32 refs;
-    s8 writer;                      /* 1: among the writers of its inode and mount; -1: a program, there must be none */
+    s8 writer;                      /* 1: among the writers of its path's inode and mount; -1: a program, there must be none */
     u32 flags;                      /* O_* without the creation flags */
     u64 pos;
     const struct file_ops *ops;

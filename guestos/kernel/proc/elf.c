@@ -88,7 +88,7 @@ static int load_interpreter(struct mm *mm, struct file *program, const struct el
     if (IS_ERR(file)) return PTR_ERR(file);
     ssize_t got = vfs_read_at(file, 0, &header, sizeof(header));
     int error = got != sizeof(header) ? -EIO : valid(&header) ? load_at(mm, file, &header, INTERPRETER_BASE, &interpreter) : -ELIBBAD;
-    file->inode->writers -= file->writer;       /* unlike a program's, what is mapped of it may be written */
+    file_inode(file)->writers -= file->writer;       /* unlike a program's, what is mapped of it may be written */
     file->writer = 0;
     file_put(file);
     out->interpreter_base = interpreter.base;

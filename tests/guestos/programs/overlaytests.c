@@ -307,6 +307,36 @@ static void programs_run_from_it(void) {
     }
     CHECK(exit_of(pid) == 0);
 }
+static void what_runs_from_it_is_not_written(void) {
+    layers();
+    int in = open("/proc/self/exe", O_RDONLY), out = open("b/prog", O_CREAT | O_WRONLY, 0755), ready[2];
+    char buffer[4096], exe[32];
+    struct stat st;
+    for (ssize_t n; (n = read(in, buffer, sizeof buffer)) > 0;) CHECK(write(out, buffer, n) == n);
+    close(out);
+    OK(mount_it("lowerdir=a:b,upperdir=u,workdir=w"));
+    OK(pipe(ready));
+    int pid = fork();
+    if (!pid) {
+        dup2(ready[1], 1);
+        _exit(execl("m/prog", "prog", "-wait", NULL));
+    }
+    CHECK(read(ready[0], buffer, 1) == 1);
+    sprintf(exe, "/proc/%d/exe", pid);
+    FAILS(open(exe, O_WRONLY), ETXTBSY);
+    FAILS(open("m/prog", O_RDWR), ETXTBSY);
+    FAILS(open("m/prog", O_WRONLY | O_TRUNC), ETXTBSY);
+    FAILS(truncate("m/prog", 0), ETXTBSY);
+    FAILS(lstat("u/prog", &st), ENOENT);        /* nothing was copied up for it */
+    OK(chmod("m/prog", 0700));                  /* but this does, and the copy is not written either */
+    FAILS(open(exe, O_WRONLY), ETXTBSY);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    OK(close(open("m/prog", O_WRONLY)));
+    out = open("m/prog", O_WRONLY);
+    FAILS(execl("m/prog", "prog", "nothing", NULL), ETXTBSY);
+    close(out);
+}
 static void many_names(void) {
     layers();
     char path[64];
@@ -378,7 +408,11 @@ static void several_processes(void) {
 static const struct property properties[] = {
     T(merging), T(mount_errors), T(read_only_without_upper), T(writing_copies_up), T(big_files_are_copied_whole),
     T(attributes_copy_up), T(times_survive_copying), T(whiteouts), T(removing_directories), T(opaque_directories),
-    T(renaming), T(hard_links), T(open_files_stay), T(special_files), T(programs_run_from_it), T(many_names),
+    T(renaming), T(hard_links), T(open_files_stay), T(special_files), T(programs_run_from_it),
+    T(what_runs_from_it_is_not_written), T(many_names),
     T(several_at_once), T(layers_may_be_unmounted), T(several_processes), { 0 },
 };
-int main(int argc, char **argv) { return run_properties(properties, argc, argv); }
+int main(int argc, char **argv) {
+    if (argc == 2 && !strcmp(argv[1], "-wait")) for (write(1, "", 1);;) pause();
+    return run_properties(properties, argc, argv);
+}
