@@ -252,8 +252,11 @@ def test_seconds_to_the_prompt(compiled):
 
 
 #: Instructions measured with clang 22 (ziglang 0.17).
-COSTS = {"system-call": 185, "page-fault": 878, "fork-exit": 32_231, "fork-exec-exit": 68_598, "pipe-there-and-back": 3_243,
-         "read-mebibyte-of-disk": 329_000, "read-mebibyte": 184_000}
+COSTS = {"system-call": 121, "system-call-by-libc": 187, "page-fault": 906, "fork-exit": 36_141, "fork-exec-exit": 73_244,
+         "pipe-there-and-back": 3_693, "read-mebibyte-of-disk": 334_636, "read-mebibyte": 188_919}
+
+#: What the kernel is held to, whatever was measured. Reading a file: two bytes an instruction, at the least.
+MOST = {"system-call": 149, "pipe-there-and-back": 3_999, "fork-exec-exit": 119_999, "read-mebibyte-of-disk": 1 << 19, "read-mebibyte": 1 << 19}
 
 
 def test_costs_of_basic_operations(compiled):
@@ -264,4 +267,4 @@ def test_costs_of_basic_operations(compiled):
     assert costs.keys() == COSTS.keys()
     for name, measured in COSTS.items():
         assert measured / 2 < costs[name] < measured * 1.25, (name, costs[name])
-    assert costs["read-mebibyte-of-disk"] * 2 < 1 << 20         # two bytes an instruction, at the least
+    assert {name: costs[name] for name, most in MOST.items() if costs[name] > most} == {}
