@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from emu.cli import images
 from emu.errors import ImageError
 from emu.guest.layout import Layouts, Struct, elements
 from emu.guest.memory import Memory
@@ -34,7 +36,7 @@ class GuestKernel:
             image = read_image(image)
         self.machine, self.image, self.memory = machine, image, memory
         self.symbols = Symbols(image)
-        self.layouts = Layouts(image, name)
+        self.layouts = Layouts(image, name, images.directory() / "layouts" / hashlib.sha256(image).hexdigest()[:20])
 
     def seen_in(self, memory: Memory) -> GuestKernel:
         """The same kernel file, of which another copy runs in `memory`."""

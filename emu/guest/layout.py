@@ -7,9 +7,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from emu.errors import ImageError, RingzeroError
@@ -47,9 +51,11 @@ class Field:
 
 
 class Layouts:
-    """The structures that a kernel's DWARF describes, read from the file as they are asked for."""
+    """The structures that a kernel's DWARF describes, read from the file as they are asked for.
 
-    def __init__(self, elf: bytes, name: str = "the kernel") -> None:
+    Reading takes seconds, so what has been read is kept in the file `kept` if one is named: it is of this very ELF file."""
+
+    def __init__(self, elf: bytes, name: str = "the kernel", kept: Path | None = None) -> None:
         from elftools.elf.elffile import ELFFile
 
         file = ELFFile(BytesIO(elf))
@@ -58,9 +64,24 @@ class Layouts:
         self._units = file.get_dwarf_info().iter_CUs()
         self._structs: dict[str, Any] = {}      # the structures of the units read so far
         self._types: dict[int, Type] = {}
+        self._kept = kept
+        self._read: dict[str, Type] = _load(kept) if kept is not None else {}
+        self._reading = 0
 
     def struct(self, name: str) -> Type:
         """`struct NAME`. Raises LayoutError."""
+        if name in self._read:
+            return self._read[name]
+        self._reading += 1
+        try:
+            found = self._read[name] = self._search(name)
+        finally:
+            self._reading -= 1
+        if self._kept is not None and not self._reading:
+            _save(self._kept, self._read)
+        return found
+
+    def _search(self, name: str) -> Type:
         while name not in self._structs:
             unit = next(self._units, None)
             if unit is None:
@@ -148,6 +169,22 @@ class Layouts:
             elif "DW_AT_bit_offset" in attributes:      # DWARF 3 counts from the most significant bit
                 shift = 8 * self._type(inner).size - attributes["DW_AT_bit_offset"].value - bits
             yield attributes["DW_AT_name"].value.decode(), Field(offset, self._type(inner), bits, shift)
+
+
+def _load(kept: Path) -> dict[str, Type]:
+    try:
+        return pickle.loads(kept.read_bytes())
+    except (OSError, pickle.UnpicklingError, EOFError, AttributeError, TypeError, ValueError):
+        return {}           # there is none, or one that another version has written
+
+
+def _save(kept: Path, types: dict[str, Type]) -> None:
+    """Where nothing can be kept, everything is read again next time."""
+    part = kept.with_suffix(f".{os.getpid()}")
+    with contextlib.suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(pickle.dumps(types, pickle.HIGHEST_PROTOCOL))
+        part.replace(kept)
 
 
 class Struct:
