@@ -201,6 +201,11 @@ class GuestView:
         """Those that processes hold descriptors of."""
         return tuple(self._vm(vm) for vm in self.system.vms())
 
+    def number(self, process: Process, namespace: Process) -> int:
+        """The pid that `process` has in the pid namespace that the process `namespace` is in; 0: it is not seen from there."""
+        depth, own = len(namespace.pids), process.seen.struct.leader.pid_ns
+        return process.pids[depth - 1] if process.system == namespace.system and _is_below(own, namespace.seen.struct.leader.pid_ns) else 0
+
     def _process(self, process: systems.Process) -> Process:
         struct, task = process.struct, process.struct.leader
         cred = task.cred

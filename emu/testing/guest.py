@@ -12,6 +12,7 @@ from pathlib import Path
 
 from emu.cli import images
 from emu.errors import RingzeroError
+from emu.guest.view import GuestView, Process
 from emu.machine import linear
 from emu.machine.machine import Machine, Reason
 
@@ -50,8 +51,19 @@ class Completed:
 class Guest:
     """The guest on `machine`, which waits in its agent (`boot`)."""
 
+    name = "the host"
+
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
+
+    @property
+    def view(self) -> GuestView:
+        """What runs under its kernel, read from the machine's memory."""
+        return self.machine.guest
+
+    def processes(self) -> tuple[Process, ...]:
+        """Its processes, without those of containers."""
+        return tuple(each for each in self.view.processes() if len(each.pids) == 1)
 
     def run(self, command: str | Sequence[str], limit: int = PATIENCE) -> Completed:
         """Run a shell command, or a program with arguments given as a list, to its end.
@@ -135,7 +147,7 @@ class Guest:
         return bytes(available)
 
 
-def boot(disk: Path | None = None, memory: str = "64M", engine: str | None = None, append: str = "") -> Guest:
+def boot(disk: Path | None = None, memory: str = "256M", engine: str | None = None, append: str = "") -> Guest:
     """Boots the guest up to its agent, from the default disk or another that has /bin/agent and /bin/sh.
 
     Raises GuestError with the console's text when it does not come up."""

@@ -11,12 +11,13 @@ import pytest
 if TYPE_CHECKING:
     from emu.machine.machine import Machine
     from emu.testing.guest import Guest
+    from emu.testing.places import Container, Places, VirtualMachine
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("ringzero", "Ringzero's guest")
     group.addoption("--ringzero-engine", choices=("compiled", "python"), help="the engine of the fixtures' machine (the faster one there is)")
-    parser.addini("ringzero_memory", "RAM of the fixtures' machine", default="64M")
+    parser.addini("ringzero_memory", "RAM of the fixtures' machine", default="256M")
     parser.addini("ringzero_disk", "root disk of the fixtures' machine, relative to the ini file; it needs /bin/agent and /bin/sh", default="")
 
 
@@ -33,11 +34,30 @@ def _booted(request: pytest.FixtureRequest) -> Iterator[Guest]:
     guest.machine.close()
 
 
+@pytest.fixture(scope="session")
+def _places(_booted: Guest) -> Places:
+    from emu.testing.places import Places
+
+    return Places(_booted)
+
+
 @pytest.fixture
-def guest(_booted: Guest) -> Guest:
+def guest(_booted: Guest, _places: Places) -> Guest:
     """The booted guest, as if no test had run before: `guest.run("ls /bin")`, `guest.put(path, contents)`."""
-    _booted.machine.restore(_booted.machine.snapshots.root)
+    _places.begin()
     return _booted
+
+
+@pytest.fixture
+def container(guest: Guest, _places: Places) -> Callable[..., Container]:
+    """`container(*options, image="base", name="", inside=None)`: a running container, on the guest or in a virtual machine."""
+    return _places.container
+
+
+@pytest.fixture
+def vm(guest: Guest, _places: Places) -> Callable[..., VirtualMachine]:
+    """`vm(*options, name="")`: a virtual machine that has booted; options are those of `vmm run`."""
+    return _places.vm
 
 
 @pytest.fixture
