@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emu.boot import cpu_state, elf, flat, multiboot, pvh
 from emu.devices.disk import Disk
@@ -19,6 +19,9 @@ from emu.machine.input_log import InputEvent
 from emu.machine.memory import PhysicalMemory, parse_memory_size
 from emu.machine.result import Reason, RunResult
 from emu.machine.snapshots import Snapshot, Snapshots
+
+if TYPE_CHECKING:
+    from emu.guest.view import GuestView
 
 #: The date at power-on unless another is given: 2024-01-01 00:00:00 UTC.
 DEFAULT_RTC_START = 1_704_067_200

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import ENGINES
 from tests.flat import CODE, DATA, DATA_SELECTOR, HANDLERS, TSS
-from tests.system.machine import DB, GP, NMI, PF, TSS2, UD, SystemMachine, assemble, code32, segment
+from tests.system.machine import DB, GP, NMI, PF, TSS2, UD, SystemMachine, assemble, segment
 from tests.system.test_interruptibility import Controller
 from tests.system.test_tasks import AVAILABLE, BUSY, JMP, NEW, OLD, TARGET, task_state
 
